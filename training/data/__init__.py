@@ -1,0 +1,6 @@
+"""Datasets: one face over multi-view video on disk, and the samplers that draw batches from it."""
+
+from turncoat.training.data.dataset import Dataset, UnreadableSamples, open_dataset
+from turncoat.training.data.index import GROUPS, SPLITS
+
+__all__ = ["GROUPS", "SPLITS", "Dataset", "UnreadableSamples", "open_dataset"]
