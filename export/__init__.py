@@ -1,0 +1,1 @@
+"""From a trained network to something that runs elsewhere: the attack step, and bundles made from it."""
