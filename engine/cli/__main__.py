@@ -1,0 +1,5 @@
+"""`python -m turncoat.engine.cli` is `turncoat`."""
+
+from turncoat.engine.cli import main
+
+main()
