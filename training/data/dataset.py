@@ -50,7 +50,7 @@ class Dataset:
         self.index = Index.read(self.folder / "index.parquet")
         if len(self.index) != self.info["frames"]:
             raise DataError(
-                f"{self.folder} has {len(self.index)} samples in index.parquet, dataset.json says {self.info['frames']}; "
+                f"{self.folder} has {len(self.index)} samples in its index, dataset.json says {self.info['frames']}; "
                 "the files do not belong together: render the dataset again."
             )
         self._reader = RecordReader(self.folder, self.info["shards"], self.index, self.size)
@@ -129,15 +129,15 @@ class Dataset:
         return self._planes(rows, ALPHA)[:, None]
 
     def labels(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """``(parts, materials)``, each uint8 (N, H, W); 0 = background, materials are stored + 1. Raises UnreadableSamples."""
+        """``(parts, materials)``, each uint8 (N, H, W); 0 = background, materials + 1. Raises UnreadableSamples."""
         packed = self._planes(rows, LABELS)
         return packed >> 4, packed & 15
 
     def layers(self, rows: Rows) -> Layers:
-        """Colour layers, rendered again: ``frame = clamp(sum_m shading_m colour_m + rest)``. Only studio data has them."""
+        """Colour layers, rendered again: ``frame = clamp(sum_m shading_m colour_m + rest)``. Studio data only."""
         if self.info.get("name") != "studio":
             raise DataError(
-                f'{self.folder} is a "{self.info.get("name")}" dataset, colour layers exist only for "studio" datasets; '
+                f'{self.folder} is a "{self.info.get("name")}" dataset, colour layers need a "studio" dataset; '
                 "render one with `turncoat render`."
             )
         from turncoat.training.data.studio.layers import layers
@@ -193,7 +193,9 @@ class Dataset:
         if array.dtype.kind not in "iu" or array.ndim != 1:
             raise DataError(f"rows are {array.dtype} {array.shape}; expected integers (N,) or sample ids.")
         if array.min() < 0 or array.max() >= len(self):
-            raise DataError(f"rows reach from {array.min()} to {array.max()}; this dataset has rows 0 to {len(self) - 1}.")
+            raise DataError(
+                f"rows reach from {array.min()} to {array.max()}; this dataset has rows 0 to {len(self) - 1}."
+            )
         return array.astype(np.int64, copy=False)
 
     def _view(self, rows: Rows) -> np.ndarray:
@@ -235,20 +237,28 @@ def open_dataset(folder: Path | str) -> Dataset:
 
 def _read_info(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
-        raise DataError(f"There is no dataset folder {folder}; check the path, or make one with `turncoat render --out {folder}`.")
+        raise DataError(
+            f"There is no dataset folder {folder}; check the path, or make one with `turncoat render --out {folder}`."
+        )
     path = folder / "dataset.json"
     if not path.is_file():
         if any(folder.glob("frames-*.bin")) or any(folder.glob("index*.parquet")):
-            raise DataError(f"{folder} is a half-written dataset (it has no dataset.json); finish it with `turncoat render`.")
+            raise DataError(
+                f"{folder} is a half-written dataset (it has no dataset.json); finish it with `turncoat render`."
+            )
         raise DataError(f"{folder} is not a dataset (it has no dataset.json); make one with `turncoat render`.")
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         found = info["format"]
         missing = [key for key in ("frames", "frame_size", "shards", "views") if key not in info]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read as a dataset description ({error}); render the dataset again.") from error
+        raise DataError(
+            f"{path} cannot be read as a dataset description ({error}); render the dataset again."
+        ) from error
     if found != FORMAT or missing:
-        raise DataError(f"{path} is of format {found}, expected {FORMAT} with {known(missing) or 'all keys'}; render it again.")
+        raise DataError(
+            f"{path} is of format {found}, expected {FORMAT} with {known(missing) or 'all keys'}; render it again."
+        )
     return info
 
 
@@ -256,7 +266,11 @@ def _map_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> n
     try:
         array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is missing or damaged ({error}); copy the whole folder again or render it again.") from error
+        raise DataError(
+            f"{path} is missing or damaged ({error}); copy the whole folder again or render it again."
+        ) from error
     if array.shape != shape or array.dtype != dtype:
-        raise DataError(f"{path} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}; render the dataset again.")
+        raise DataError(
+            f"{path} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}; render the dataset again."
+        )
     return array

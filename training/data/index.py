@@ -105,12 +105,15 @@ class Index:
             table = pq.read_table(path, partitioning=None)
         except (OSError, pa.ArrowException) as error:
             raise DataError(
-                f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}); the dataset is damaged: render it again."
+                f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}); "
+                "it is damaged: render the dataset again."
             ) from error
         kinds = SAMPLE_COLUMNS | LOCATION_COLUMNS
         missing = [name for name in kinds if name not in table.column_names]
         if missing:
-            raise DataError(f"{path} has no column {known(missing)}; the dataset is of another format: render it again.")
+            raise DataError(
+                f"{path} has no column {known(missing)}; the dataset is of another format: render it again."
+            )
         return cls({name: _column(table.column(name), kind) for name, kind in kinds.items()})
 
     def __len__(self) -> int:
@@ -166,7 +169,8 @@ class Index:
             unknown = [value for value in values if value not in existing]
             if unknown:
                 raise DataError(
-                    f"found the {name} {known(unknown)}, which this dataset does not have; choose from {known(existing, 40)}."
+                    f"found the {name} {known(unknown)}, which this dataset does not have; "
+                    f"choose from {known(existing, 40)}."
                 )
             keep &= np.isin(self.column(name), values)
         return np.flatnonzero(keep)

@@ -1,6 +1,6 @@
 """Reading records back: memory-mapped shards, every record checked against its CRC-32 each time it is read.
 
-Plain NumPy on purpose: copying rows by slices, check included, was faster than a numba kernel (benchmarks/data_reading.py).
+Plain NumPy on purpose: copying by slices, check included, was faster than a numba kernel (benchmarks/results).
 """
 
 from __future__ import annotations
@@ -52,21 +52,23 @@ class RecordReader:
         return found
 
     def record(self, row: int) -> tuple[slice, slice, np.ndarray] | None:
-        """``(rows, columns, record)`` of one sample: where in the frame it lies, and its bytes uint8 (5, h * w) flattened.
+        """``(rows, columns, record)`` of one sample: where in the frame it lies, and its bytes uint8 (5 * h * w,).
 
         None when the record is damaged: it leaves the shard or the frame, or its checksum is wrong.
         """
         shard, offset, x0, y0, x1, y1, checksum = self._place[row].tolist()
         size = BYTES_PER_PIXEL * (x1 - x0) * (y1 - y0)
-        if not (0 <= x0 <= x1 <= self.frame_size and 0 <= y0 <= y1 <= self.frame_size and 0 <= shard < len(self._files)):
+        if not (
+            0 <= x0 <= x1 <= self.frame_size and 0 <= y0 <= y1 <= self.frame_size and 0 <= shard < len(self._files)
+        ):
             return None
         record = self._map(shard)[offset : offset + size]
-        if offset < 0 or record.size != size or zlib.crc32(record) != checksum:
+        if offset < 0 or record.size != size or zlib.crc32(record.data) != checksum:
             return None
         return slice(y0, y1), slice(x0, x1), record
 
     def records(self, rows: np.ndarray, bad: list[int]) -> Iterator[tuple[int, slice, slice, np.ndarray]]:
-        """``(i, rows, columns, record)`` of every readable sample, i its place in ``rows``; others are appended to ``bad``."""
+        """``(i, rows, columns, record)`` of every readable sample, i its place in ``rows``; the rest go to ``bad``."""
         for i, row in enumerate(rows.tolist()):
             found = self.record(row)
             if found is None:

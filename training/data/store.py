@@ -41,7 +41,7 @@ def part_name(shard: int) -> str:
 def tight_rectangle(alpha: np.ndarray, labels: np.ndarray | None = None) -> tuple[int, int, int, int]:
     """Smallest rectangle that holds every pixel with alpha or a label.
 
-    ``alpha`` and ``labels``: uint8 (H, W). Returns ``(x0, y0, x1, y1)`` in pixels, x1 and y1 exclusive; all 0 when empty.
+    ``alpha`` and ``labels``: uint8 (H, W). Returns ``(x0, y0, x1, y1)`` in pixels, x1 and y1 exclusive; 0s when empty.
     """
     filled = alpha if labels is None else alpha | labels
     across = np.flatnonzero(filled.any(axis=0))
@@ -100,7 +100,7 @@ class ShardWriter:
         """Append one record and its index row; returns its byte offset.
 
         ``rgb`` (h, w, 3), ``alpha`` (h, w), ``labels`` (h, w): uint8, the rectangle whose upper left pixel is (x0, y0).
-        ``joints_world``: (17, 3) mm, Y up. ``sample``: the columns of `SAMPLE_COLUMNS`; those of `REQUIRED` must be there.
+        ``joints_world``: (17, 3) mm, Y up. ``sample``: the columns of `SAMPLE_COLUMNS`; those of `REQUIRED` always.
         """
         if self._file is None:
             raise DataError(f"shard {self.shard} is not open; use ShardWriter in a with statement.")
@@ -163,7 +163,9 @@ class ShardWriter:
                 f"({known(missing) or 'none'}); the columns are {known(SAMPLE_COLUMNS, 99)}."
             )
         if np.shape(joints_world) != (JOINTS, 3) or not np.isfinite(joints_world).all():
-            raise DataError(f"joints_world has shape {np.shape(joints_world)}; a record needs {JOINTS} x 3 finite numbers.")
+            raise DataError(
+                f"joints_world has shape {np.shape(joints_world)}; a record needs {JOINTS} x 3 finite numbers."
+            )
 
     def _write_part(self) -> None:
         import pyarrow as pa
@@ -208,8 +210,9 @@ def shard_is_finished(folder: Path | str, shard: int, *, fingerprint: str = "") 
         return False
     if facts["fingerprint"] != fingerprint:
         raise DataError(
-            f"{Path(folder) / part_name(shard)} belongs to another rendering (fingerprint {facts['fingerprint'][:12]!r}, "
-            f"expected {fingerprint[:12]!r}); choose another output folder or delete this one."
+            f"{Path(folder) / part_name(shard)} belongs to another rendering "
+            f"(fingerprint {facts['fingerprint'][:12]!r}, expected {fingerprint[:12]!r}); "
+            "choose another output folder or delete this one."
         )
     records = Path(folder) / shard_name(shard)
     return records.is_file() and records.stat().st_size == facts["bytes"]
@@ -227,8 +230,9 @@ def finish_dataset(
     """Join the index parts of finished shards 0 .. shards-1 into a dataset; returns the written dataset.json.
 
     ``info``: facts of the renderer (name, recipe, preset, fingerprint, ...), kept as they are. ``backgrounds``: uint8
-    (V, H, W, 3), one a view. ``cameras``: ``scene`` (V names), ``camera`` (V ints), ``rotation`` (V, 3, 3) world to camera,
-    ``translation`` (V, 3) mm, ``intrinsics`` (V, 3, 3) pixels. dataset.json is written last: without it there is no dataset.
+    (V, H, W, 3), one a view. ``cameras``: ``scene`` (V names), ``camera`` (V ints), ``rotation`` (V, 3, 3) world to
+    camera, ``translation`` (V, 3) mm, ``intrinsics`` (V, 3, 3) pixels. dataset.json is written last: without it there
+    is no dataset.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -237,8 +241,8 @@ def finish_dataset(
     unfinished = [shard for shard in range(shards) if not shard_is_finished(folder, shard, fingerprint=fingerprint)]
     if unfinished:
         raise DataError(
-            f"{folder} lacks {len(unfinished)} of {shards} shards (the first is {shard_name(unfinished[0])}); render them "
-            "before the dataset is finished."
+            f"{folder} lacks {len(unfinished)} of {shards} shards (the first is {shard_name(unfinished[0])}); "
+            "render them before the dataset is finished."
         )
     facts = [read_part_facts(folder, shard) or {} for shard in range(shards)]
     table = pa.concat_tables([pq.read_table(folder / part_name(s), partitioning=None) for s in range(shards)])
@@ -267,8 +271,9 @@ def finish_dataset(
         ],
     }
     write_json(folder / "dataset.json", written)
-    for shard in range(shards):
-        (folder / part_name(shard)).unlink()
+    leftovers = [folder / part_name(shard) for shard in range(shards)] + list(folder.glob(".tmp-*"))  # killed writers'
+    for path in leftovers:
+        path.unlink(missing_ok=True)
     return written
 
 
@@ -278,12 +283,15 @@ def _describe(table: Any, backgrounds: np.ndarray, cameras: Mapping[str, Any]) -
     if backgrounds.dtype != np.uint8 or backgrounds.ndim != 4 or backgrounds.shape[3] != 3:
         raise DataError(f"backgrounds are {backgrounds.dtype} {backgrounds.shape}; expected uint8 (views, H, W, 3).")
     if backgrounds.shape[1] != backgrounds.shape[2]:
-        raise DataError(f"backgrounds are {backgrounds.shape[1]} x {backgrounds.shape[2]} pixels; frames must be square.")
+        raise DataError(
+            f"backgrounds are {backgrounds.shape[1]} x {backgrounds.shape[2]} pixels; frames must be square."
+        )
     expected = {"scene": (views,), "camera": (views,), "translation": (views, 3)}
     expected |= {name: (views, 3, 3) for name in ("rotation", "intrinsics")}
     for name, shape in expected.items():
-        if np.shape(cameras.get(name)) != shape:
-            raise DataError(f"cameras[{name!r}] has shape {np.shape(cameras.get(name))}; {views} views need {shape}.")
+        found = np.shape(cameras[name]) if name in cameras else "none"
+        if found != shape:
+            raise DataError(f"cameras[{name!r}] has shape {found}; {views} views need {shape}.")
     column = {name: table.column(name).to_pylist() for name in ("scene", "camera", "view", "action", "group", "split")}
     for scene, camera, view in sorted(set(zip(column["scene"], column["camera"], column["view"], strict=True))):
         if not 0 <= view < views or (cameras["scene"][view], int(cameras["camera"][view])) != (scene, camera):
