@@ -1,0 +1,129 @@
+"""What a studio dataset holds: subjects, scenes, actions, splits, and the list of sequences of each preset and recipe.
+
+A sequence is one subject, one action, one yaw and place drawn once, ten seconds, all four cameras of one scene. Its
+randomness comes from its identity alone, so that a preset is a subset of a larger one and any frame can be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from turncoat.kernels.errors import ConfigError
+from turncoat.training.data.studio import motion
+from turncoat.training.data.studio.body import ASSETS
+from turncoat.training.data.studio.scene import SCENES, UNSEEN_SCENE
+from turncoat.training.data.studio.wardrobe import SUBJECT_WARDROBES, Wardrobe, random_wardrobe
+
+#: raise when the same recipe would give other bytes
+RENDERER_VERSION = 1
+FRAME_SIZE = 128
+INSTANTS = 25
+STEP_S = 0.4
+RECIPES = ("confounded", "decorrelated")
+TRAINING_SUBJECTS = ("S1", "S2", "S3", "S4", "S5")
+UNSEEN_SUBJECTS = ("S6", "S7")
+#: size of the pool of wardrobes that the decorrelated recipe draws from, beside the five training wardrobes
+POOL = 60
+_TRAINING_SCENES = tuple(s for s in SCENES if s != UNSEEN_SCENE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """``everyday``, ``acrobatic``: training sequences for each subject and action; ``stride``: every n-th instant is rendered."""
+
+    everyday: int
+    acrobatic: int
+    stride: int = 1
+    tests: int = 1
+
+
+PRESETS = {
+    "demo": Preset(everyday=1, acrobatic=1, stride=5),
+    "default": Preset(everyday=13, acrobatic=5),
+    "large": Preset(everyday=80, acrobatic=30, tests=2),
+}
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """``source``: the split of motion segments it is made of; ``key``: its identity, which seeds everything about it."""
+
+    key: str
+    split: str
+    source: str
+    subject: str
+    body: str
+    wardrobe: str
+    action: str
+    scene: str
+
+    @property
+    def group(self) -> str:
+        return motion.group_of(self.action)
+
+
+def wardrobe(name: str) -> Wardrobe:
+    """``w1``..``w7``: the subjects'; ``p0``..: the decorrelated pool."""
+    for known in SUBJECT_WARDROBES:
+        if known.name == name:
+            return known
+    return random_wardrobe(name, int(name[1:]))
+
+
+def sequence_seed(seed: int, key: str) -> list[int]:
+    return [seed, *hashlib.sha256(key.encode()).digest()[:16]]
+
+
+def plan(preset: str, recipe: str, seed: int = 0) -> tuple[list[Sequence], Preset]:
+    """All sequences in the order they are stored, and the preset's settings. Raises ConfigError on unknown names."""
+    if preset not in PRESETS:
+        raise ConfigError(f"there is no preset {preset!r}: choose one of {', '.join(PRESETS)}")
+    if recipe not in RECIPES:
+        raise ConfigError(f"there is no recipe {recipe!r}: choose one of {', '.join(RECIPES)}")
+    chosen = PRESETS[preset]
+    rows: list[tuple[str, str, str, str, int, tuple[str, ...]]] = []
+    seen = [a for a in motion.ACTIONS if a not in motion.UNSEEN_ACTIONS]
+    for subject in TRAINING_SUBJECTS:
+        for action in seen:
+            count = chosen.everyday if motion.group_of(action) == "everyday" else chosen.acrobatic
+            rows += [("train", "train", subject, action, k, _TRAINING_SCENES) for k in range(count)]
+            for split in ("validation", "held-out"):
+                if motion.segments(action, split):
+                    rows += [(split, split, subject, action, k, _TRAINING_SCENES) for k in range(chosen.tests)]
+        for action in motion.UNSEEN_ACTIONS:
+            rows += [("unseen motion", "unseen motion", subject, action, k, _TRAINING_SCENES) for k in range(2 * chosen.tests)]
+    for subject in UNSEEN_SUBJECTS:
+        rows += [("unseen subject", "held-out", subject, action, k, _TRAINING_SCENES) for action in seen for k in range(chosen.tests)]
+    for n, action in enumerate(seen):
+        for k in range(2 * chosen.tests):
+            subject = TRAINING_SUBJECTS[(n + 2 * k) % len(TRAINING_SUBJECTS)]
+            rows.append(("unseen scene", "held-out", subject, action, k, (UNSEEN_SCENE,)))
+    return [_sequence(*row, recipe=recipe, seed=seed) for row in rows], chosen
+
+
+def _sequence(split: str, source: str, subject: str, action: str, k: int, scenes: tuple[str, ...], *, recipe: str, seed: int) -> Sequence:
+    key = f"{split.replace(' ', '-')}.{subject}.{action}.{k:03d}"
+    number = int(subject[1:])
+    body, clothes = f"b{number}", f"w{number}"
+    rng = np.random.default_rng([*sequence_seed(seed, key), 1])
+    scene = scenes[int(rng.integers(len(scenes)))]
+    if recipe == "decorrelated":
+        unseen = subject in UNSEEN_SUBJECTS
+        bodies = ("b6", "b7") if unseen else ("b1", "b2", "b3", "b4", "b5")
+        pool = ("w6", "w7") if unseen else tuple(f"w{i}" for i in range(1, 6)) + tuple(f"p{i}" for i in range(POOL))
+        body, clothes = str(rng.choice(bodies)), str(rng.choice(pool))
+        subject = f"{body}-{clothes}"
+    return Sequence(key, split, source, subject, body, clothes, action, scene)
+
+
+def fingerprint(recipe: str, preset: str, seed: int, size: int, shadow: bool) -> str:
+    """Hash of recipe, assets and renderer version: the same on every machine."""
+    digest = hashlib.sha256()
+    digest.update(f"studio {RENDERER_VERSION} {recipe} {preset} {PRESETS[preset]} {seed} {size} {shadow} {INSTANTS} {STEP_S}".encode())
+    for name in ("bodies.npz", "motion_cmu.npz", "motion_deepmimic.npz"):
+        digest.update(Path(ASSETS / name).read_bytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,129 @@
+"""Renders a studio dataset: many processes, one shard of sequences at a time, resumable after any interruption."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from turncoat.kernels.errors import ConfigError
+from turncoat.training.data.store import ShardWriter, finish_dataset, shard_is_finished
+from turncoat.training.data.studio import recipe as recipes
+from turncoat.training.data.studio.motion import ACTIONS
+from turncoat.training.data.studio.scene import SCENES, cameras, render_backgrounds
+from turncoat.training.data.studio.stage import View, stage
+from turncoat.training.data.studio.wardrobe import GARMENTS, MATERIALS
+
+_SEQUENCES_PER_SHARD = 4
+VIEWS_PER_SCENE = 4
+
+
+def render_dataset(
+    out: str | Path,
+    *,
+    preset: str = "default",
+    recipe: str = "confounded",
+    seed: int = 0,
+    size: int = recipes.FRAME_SIZE,
+    shadow: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Renders into ``out`` and returns the contents of its dataset.json.
+
+    A folder that holds finished shards of the same fingerprint is completed; one of another fingerprint is refused
+    (DataError). ``progress(frames done, frames in all)`` is called after every shard. ``size`` is the frame's side in pixels.
+    """
+    if size < 32 or size > 1024:
+        raise ConfigError(f"frame size {size} was asked for: choose 32 to 1024 pixels")
+    sequences, chosen = recipes.plan(preset, recipe, seed)
+    mark = recipes.fingerprint(recipe, preset, seed, size, shadow)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    shards = [sequences[i : i + _SEQUENCES_PER_SHARD] for i in range(0, len(sequences), _SEQUENCES_PER_SHARD)]
+    frames_each = len(range(0, recipes.INSTANTS, chosen.stride)) * VIEWS_PER_SCENE
+    total = frames_each * len(sequences)
+    waiting = [k for k in range(len(shards)) if not shard_is_finished(out, k, fingerprint=mark)]
+    done = total - frames_each * sum(len(shards[k]) for k in waiting)
+    if progress:
+        progress(done, total)
+    jobs = [(str(out), k, shards[k], mark, seed, size, shadow, chosen.stride) for k in waiting]
+    for k in _run(jobs, workers or len(os.sched_getaffinity(0))):
+        done += frames_each * len(shards[k])
+        if progress:
+            progress(done, total)
+    info = {
+        "name": "studio", "recipe": recipe, "preset": preset, "seed": seed, "frame_size": size, "shadow": shadow, "fingerprint": mark,
+        "renderer_version": recipes.RENDERER_VERSION, "materials": list(MATERIALS), "garments": list(GARMENTS),
+        "training_subjects": list(recipes.TRAINING_SUBJECTS), "action_order": list(ACTIONS),
+    }  # fmt: skip
+    backgrounds = np.concatenate([backgrounds_8bit(scene, size) for scene in SCENES])
+    return finish_dataset(out, info, backgrounds, _camera_table(size), shards=len(shards), fingerprint=mark)
+
+
+def _run(jobs: list[tuple], workers: int):  # type: ignore[no-untyped-def]
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield _render_shard(*job)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        try:
+            for future in as_completed([pool.submit(_render_shard, *job) for job in jobs]):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@lru_cache(maxsize=16)
+def backgrounds_8bit(scene: str, size: int) -> np.ndarray:
+    """(4, size, size, 3) uint8."""
+    return (render_backgrounds(scene, size) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
+def _camera_table(size: int) -> dict[str, Any]:
+    every = [(scene, k, camera) for scene in SCENES for k, camera in enumerate(cameras(scene, size))]
+    return {
+        "scene": [s for s, _, _ in every],
+        "camera": [k for _, k, _ in every],
+        "rotation": np.stack([c.rotation for _, _, c in every]),
+        "translation": np.stack([c.translation for _, _, c in every]),
+        "intrinsics": np.stack([c.intrinsics for _, _, c in every]),
+    }
+
+
+def _render_shard(
+    out: str, shard: int, sequences: list[recipes.Sequence], mark: str, seed: int, size: int, shadow: bool, stride: int
+) -> int:
+    view = View(size, shadow=shadow)
+    with ShardWriter(Path(out), shard, fingerprint=mark) as writer:
+        for sequence in sequences:
+            staged = stage(sequence, seed, size)
+            colours = staged.dressed.wardrobe.colours()
+            backgrounds = backgrounds_8bit(sequence.scene, size).astype(np.float32) / np.float32(255)
+            for instant in range(0, recipes.INSTANTS, stride):
+                for camera in range(VIEWS_PER_SCENE):
+                    view.draw(staged, instant, camera)
+                    frame, alpha = view.picture(colours, backgrounds[camera])
+                    writer.add_frame(
+                        frame, alpha, view.labels, rectangle=_shadow_rectangle(view) if shadow else None, joints_world=staged.joints[instant],
+                        sample_id=f"{sequence.key}.i{instant:02d}.c{camera}", sequence=sequence.key, instant=instant, camera=camera,
+                        scene=sequence.scene, subject=sequence.subject, body=sequence.body, wardrobe=sequence.wardrobe,
+                        action=sequence.action, group=sequence.group, motion_id=staged.movement.motion_id[instant],
+                        motion_time_s=float(staged.movement.motion_time_s[instant]), mirrored=staged.movement.mirrored,
+                        time_s=instant * recipes.STEP_S, split=sequence.split, view=SCENES.index(sequence.scene) * VIEWS_PER_SCENE + camera,
+                    )  # fmt: skip
+    return shard
+
+
+def _shadow_rectangle(view: View) -> tuple[int, int, int, int]:
+    dark = (view.darkness > 1e-3) | (view.coverage > 0)
+    rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,0 +1,185 @@
+"""A sequence in its place, and one view of it: everything that a frame is drawn from, made again from the sequence's identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numba
+import numpy as np
+
+from turncoat.training.data.studio import motion, raster
+from turncoat.training.data.studio.body import load_body, skin, vertex_normals
+from turncoat.training.data.studio.recipe import INSTANTS, STEP_S, Sequence, sequence_seed, wardrobe
+from turncoat.training.data.studio.scene import AMBIENT, LIGHTS, Camera, cameras
+from turncoat.training.data.studio.wardrobe import Dressed, dress
+
+#: how far from the centre a sequence may be placed, and how far its root may then move, mm
+PLACE_MM = 350.0
+ROAM_MM = 250.0
+_SHADOW_DARKNESS = 0.45
+_SWAY = 0.22
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A placed sequence. ``vertices`` (T, n, 3) float32 world mm, ``joints`` (T, 17, 3) float32 world mm."""
+
+    sequence: Sequence
+    dressed: Dressed
+    movement: motion.Movement
+    vertices: np.ndarray
+    joints: np.ndarray
+    cameras: tuple[Camera, ...]
+
+
+@lru_cache(maxsize=32)
+def _dressed(body: str, clothes: str) -> Dressed:
+    return dress(load_body(body), wardrobe(clothes))
+
+
+def stage(sequence: Sequence, seed: int, size: int) -> Staged:
+    """The sequence with feet on the floor, turned and placed once, wholly inside all four pictures."""
+    dressed = _dressed(sequence.body, sequence.wardrobe)
+    return place(sequence, dressed, *_movement(sequence, seed), size=size)
+
+
+def _movement(sequence: Sequence, seed: int) -> tuple[motion.Movement, float, np.ndarray]:
+    rng = np.random.default_rng(sequence_seed(seed, sequence.key))
+    yaw = float(rng.uniform(0, 2 * np.pi))
+    centre = rng.uniform(-PLACE_MM, PLACE_MM, 2)
+    sway = float(rng.uniform(0, _SWAY)) if sequence.split == "train" else 0.0
+    moved = motion.compose(load_body(sequence.body), sequence.action, sequence.source, INSTANTS, STEP_S, rng, sway)
+    return moved, yaw, centre
+
+
+def place(sequence: Sequence, dressed: Dressed, moved: motion.Movement, yaw: float, centre: np.ndarray, *, size: int) -> Staged:
+    """Any dressed body in a movement (the ``crossed`` set changes one of the two)."""
+    body = dressed.body
+    turn = motion._yaw(yaw)
+    root = moved.root_mm.copy()
+    flat = root[:, [0, 2]] - root[:, [0, 2]].mean(0)
+    root[:, [0, 2]] = ROAM_MM * np.tanh(flat / ROAM_MM)
+    rotation = turn @ moved.rotation
+    heads = motion.place_bones(body, rotation, root @ turn.T)
+    vertices = np.empty((len(root), len(dressed.vertices), 3), np.float32)
+    small = rotation.astype(np.float32)
+    for t in range(len(root)):
+        shift = heads[t] - np.einsum("jik,jk->ji", rotation[t], body.head)
+        skin(dressed.vertices, body.rig.weight_bone, body.rig.weight, small[t], shift.astype(np.float32), vertices[t])
+    low = vertices[:, dressed.used, 1].min(1).astype(float)
+    floor = np.minimum(low, np.quantile(low, 0.1)) if moved.flying else low
+    joints = body.joints(rotation, heads)
+    views = cameras(sequence.scene, size)
+    middle = vertices[:, dressed.used][:, :, [0, 2]].mean(1).astype(float)  # of the body, which may lie far from its root
+    for free in (1.0, 0.5, 0.0):  # share of place and roaming that is kept; less where somebody would leave a picture
+        offset = np.empty((len(root), 3))
+        offset[:, 1] = -floor
+        offset[:, [0, 2]] = centre * free - middle.mean(0) - (1 - free) * (middle - middle.mean(0))
+        shifted = vertices + offset[:, None].astype(np.float32)
+        if all(_inside(shifted, dressed.used, *_projection(camera), np.float32(size)) for camera in views):
+            break
+    return Staged(sequence, dressed, moved, shifted, (joints + offset[:, None]).astype(np.float32), views)
+
+
+def _projection(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return camera.rotation.astype(np.float32), camera.translation.astype(np.float32), camera.intrinsics.astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _inside(vertices, used, rotation, translation, intrinsics, size):  # type: ignore[no-untyped-def]
+    for t in range(vertices.shape[0]):
+        for k in range(used.shape[0]):
+            v = vertices[t, used[k]]
+            z = rotation[2, 0] * v[0] + rotation[2, 1] * v[1] + rotation[2, 2] * v[2] + translation[2]
+            x = rotation[0, 0] * v[0] + rotation[0, 1] * v[1] + rotation[0, 2] * v[2] + translation[0]
+            y = rotation[1, 0] * v[0] + rotation[1, 1] * v[1] + rotation[1, 2] * v[2] + translation[1]
+            px, py = intrinsics[0, 0] * x / z + intrinsics[0, 2], intrinsics[1, 1] * y / z + intrinsics[1, 2]
+            if px < 1 or py < 1 or px > size - 1 or py > size - 1:
+                return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _project(vertices, rotation, translation, intrinsics, scale, points, depth):  # type: ignore[no-untyped-def]
+    """World mm (n, 3) -> points (n, 2) in samples (``scale`` a pixel), depth (n,) mm."""
+    for i in range(vertices.shape[0]):
+        v = vertices[i]
+        z = rotation[2, 0] * v[0] + rotation[2, 1] * v[1] + rotation[2, 2] * v[2] + translation[2]
+        x = rotation[0, 0] * v[0] + rotation[0, 1] * v[1] + rotation[0, 2] * v[2] + translation[0]
+        y = rotation[1, 0] * v[0] + rotation[1, 1] * v[1] + rotation[1, 2] * v[2] + translation[1]
+        points[i, 0] = (intrinsics[0, 0] * x / z + intrinsics[0, 2]) * scale
+        points[i, 1] = (intrinsics[1, 1] * y / z + intrinsics[1, 2]) * scale
+        depth[i] = z
+
+
+class View:
+    """Buffers for one frame size; ``draw`` fills shading, coverage, labels and bounds, ``picture`` makes the 8-bit frame."""
+
+    def __init__(self, size: int, *, shadow: bool = False) -> None:
+        s = size * raster.SUPERSAMPLING
+        self.size, self.shadow = size, shadow
+        self.depth_buffer = np.empty((s, s), np.float32)
+        self.triangle_id = np.empty((s, s), np.int32)
+        self.weight_b, self.weight_c = np.empty((s, s), np.float32), np.empty((s, s), np.float32)
+        self.shading = np.zeros((raster.MATERIAL_COUNT, size, size), np.float32)
+        self.coverage = np.zeros((size, size), np.float32)
+        self.labels = np.zeros((size, size), np.uint8)
+        self.bounds = np.zeros(4, np.int64)
+        self._lights, self._ambient = LIGHTS.astype(np.float32), np.float32(AMBIENT)
+        self._normals_of: tuple[int, int] | None = None
+
+    def draw(self, staged: Staged, instant: int, camera: int) -> None:
+        d = staged.dressed
+        vertices = staged.vertices[instant]
+        if self._normals_of != (id(staged), instant):
+            self.normals = np.empty_like(vertices)
+            vertex_normals(vertices, d.triangles, self.normals)
+            self._normals_of = (id(staged), instant)
+        points, depth = np.empty((len(vertices), 2), np.float32), np.empty(len(vertices), np.float32)
+        view = _projection(staged.cameras[camera])
+        _project(vertices, *view, np.float32(raster.SUPERSAMPLING), points, depth)
+        raster.rasterise(points, depth, d.triangles, self.depth_buffer, self.triangle_id, self.weight_b, self.weight_c)
+        seen = points[d.used]
+        low = np.floor(seen.min(0) / raster.SUPERSAMPLING) - 1
+        high = np.ceil(seen.max(0) / raster.SUPERSAMPLING) + 1
+        self.shading[:] = 0
+        self.coverage[:] = 0
+        self.labels[:] = 0
+        self.bounds[:] = np.clip(np.concatenate([low, high]), 0, self.size)
+        raster.shade(
+            self.triangle_id, self.weight_b, self.weight_c, d.triangles, d.group, self.normals, d.body.coordinates, d.body.part,
+            d.outer_seam, d.wardrobe.parameters(), self._lights, self._ambient, self.bounds, self.shading, self.coverage, self.labels,
+        )  # fmt: skip
+        self.darkness = self._cast_shadow(vertices, d, view) if self.shadow else None
+
+    def lit_background(self, background: np.ndarray) -> np.ndarray:
+        """The background (h, w, 3) float32 under the cast shadow, if there is one."""
+        return background if self.darkness is None else background * (1 - _SHADOW_DARKNESS * self.darkness[..., None])
+
+    def picture(self, colours: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frame (h, w, 3) and alpha (h, w), uint8. colours (8, 3); background (h, w, 3) float32 in [0, 1] holding 8-bit levels."""
+        lit = self.lit_background(background)
+        frame = (lit * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+        alpha = np.zeros((self.size, self.size), np.uint8)
+        raster.compose_pixels(self.shading, self.coverage, colours, lit, self.bounds, alpha, frame)
+        return frame, alpha
+
+    def depth(self) -> np.ndarray:
+        """(h, w) float32 mm along the optical axis: the nearest sample of each pixel; inf on the background."""
+        s = raster.SUPERSAMPLING
+        return self.depth_buffer.reshape(self.size, s, self.size, s).min((1, 3))
+
+    def _cast_shadow(self, vertices: np.ndarray, d: Dressed, view: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+        """Soft shadow of the first light on the floor, (h, w) in [0, 1]."""
+        from scipy.ndimage import gaussian_filter
+
+        light = self._lights[0]
+        floor = vertices - (vertices[:, 1:2] / light[1]) * light[None, :3]
+        points, depth = np.empty((len(floor), 2), np.float32), np.empty(len(floor), np.float32)
+        _project(floor.astype(np.float32), *view, np.float32(1), points, depth)
+        n = self.size
+        buffers = np.empty((n, n), np.float32), np.empty((n, n), np.int32), np.empty((n, n), np.float32), np.empty((n, n), np.float32)
+        both = np.concatenate([d.triangles, d.triangles[:, ::-1]])
+        raster.rasterise(points, depth, np.ascontiguousarray(both), *buffers)
+        return gaussian_filter((buffers[1] >= 0).astype(np.float32), 0.011 * n)
