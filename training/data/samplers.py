@@ -43,15 +43,18 @@ class ViewPairs:
     instants t and u, cameras a, b, c, d.
 
     Each group draws an action, then a sequence of it, then two different instants, then two different cameras at each,
-    every time uniformly: actions are balanced whatever their share of the frames.
+    every time uniformly: actions are balanced whatever their share of the frames. With ``everyday`` given, that share
+    of the groups draws from the everyday actions and the rest from the others.
     """
 
     VIEWS, INSTANTS = 2, 2
 
-    def __init__(self, dataset: Dataset, rows: np.ndarray, groups: int, seed: int):
+    def __init__(self, dataset: Dataset, rows: np.ndarray, groups: int, seed: int, everyday: float | None = None):
         """``rows`` int64: frames to draw from; ``groups``: groups of four a batch. DataError when no sequence has two
         instants with two cameras each."""
         self.groups, self.seed = _positive("the number of groups", groups), seed
+        if everyday is not None and not 0 <= everyday <= 1:
+            raise ConfigError(f"the share of everyday actions is {everyday}; expected a number from 0 to 1.")
         rows = np.asarray(rows, dtype=np.int64)
         sequence, instant = dataset.column("sequence")[rows], dataset.column("instant")[rows]
         camera = dataset.column("camera")[rows]
@@ -75,18 +78,27 @@ class ViewPairs:
         by_action = np.argsort(action, kind="stable")
         self.actions, first, count = np.unique(action[by_action], return_index=True, return_counts=True)
         self._by_action, self._actions = by_action, (first, count)
+        group = dataset.column("group")[rows[starts[firsts[by_action[first]]]]]
+        self._share = _action_shares(group == "everyday", everyday)
 
     def batch(self, step: int) -> np.ndarray:
         """Rows int64 (4 * groups,), group after group."""
         random = _random(self.seed, step)
         first, count = self._actions
-        action = random.integers(len(first), size=self.groups)
+        action = random.choice(len(first), size=self.groups, p=self._share)
         sequence = self._by_action[first[action] + random.integers(count[action])]
         first, count = self._sequences
         instant = first[sequence, None] + _two_different(random, count[sequence])  # (groups, 2)
         first, count = self._instants
         view = first[instant, None] + _two_different(random, count[instant])  # (groups, 2, 2)
         return self._rows[view.reshape(-1)]
+
+
+def _action_shares(is_everyday: np.ndarray, everyday: float | None) -> np.ndarray:
+    """Probability of each action, float64: equal, or equal within the everyday ones and within the others."""
+    if everyday is None or is_everyday.all() or not is_everyday.any():
+        return np.full(len(is_everyday), 1 / len(is_everyday))
+    return np.where(is_everyday, everyday / is_everyday.sum(), (1 - everyday) / (~is_everyday).sum())
 
 
 def _changes(values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from turncoat.kernels.errors import ConfigError
+from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.training.data.store import ShardWriter, finish_dataset, shard_is_finished
 from turncoat.training.data.studio import recipe as recipes
 from turncoat.training.data.studio.motion import ACTIONS
@@ -45,6 +46,9 @@ def render_dataset(
     sequences, chosen = recipes.plan(preset, recipe, seed)
     mark = recipes.fingerprint(recipe, preset, seed, size, shadow)
     out = Path(out)
+    finished = _finished(out, mark)
+    if finished:
+        return finished
     out.mkdir(parents=True, exist_ok=True)
     shards = [sequences[i : i + _SEQUENCES_PER_SHARD] for i in range(0, len(sequences), _SEQUENCES_PER_SHARD)]
     frames_each = len(range(0, recipes.INSTANTS, chosen.stride)) * VIEWS_PER_SCENE
@@ -65,6 +69,18 @@ def render_dataset(
     }  # fmt: skip
     backgrounds = np.concatenate([backgrounds_8bit(scene, size) for scene in SCENES])
     return finish_dataset(out, info, backgrounds, _camera_table(size), shards=len(shards), fingerprint=mark)
+
+
+def _finished(out: Path, mark: str) -> dict[str, Any] | None:
+    """The dataset.json of a finished dataset of this fingerprint; DataError if the folder holds another one."""
+    if not (out / "dataset.json").exists():
+        return None
+    info = json.loads((out / "dataset.json").read_text())
+    if info.get("fingerprint") != mark:
+        raise DataError(
+            f"{out} holds another dataset (fingerprint {info.get('fingerprint')}, this recipe makes {mark}): choose another folder or remove it."
+        )
+    return info
 
 
 def _run(jobs: list[tuple], workers: int):  # type: ignore[no-untyped-def]

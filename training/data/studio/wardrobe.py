@@ -126,7 +126,7 @@ SUBJECT_WARDROBES = (
              bottoms=(0.20, 0.20, 0.23), bottoms_pattern=(0.40, 0.40, 0.45), shoes=(0.28, 0.17, 0.11), shirt_cut=_P("hoops", 46, 0.4),
              sleeve=1.9, leg=1.88, long_hair=True, hairline=0.64, loose_shirt_mm=12),
     Wardrobe("w5", skin=(0.36, 0.25, 0.19), hair=(0.05, 0.04, 0.04), shirt=(0.90, 0.80, 0.22), shirt_pattern=(0.14, 0.14, 0.16),
-             bottoms=(0.50, 0.48, 0.42), bottoms_pattern=(0.32, 0.30, 0.26), shoes=(0.88, 0.87, 0.86), shirt_cut=_P("yoke", 62, 0.5),
+             bottoms=(0.50, 0.48, 0.42), bottoms_pattern=(0.32, 0.30, 0.26), shoes=(0.78, 0.30, 0.20), shirt_cut=_P("yoke", 62, 0.5),
              bottoms_cut=_P("checks", 90, 0.3), sleeve=0.65, leg=1.85, hairline=0.64),
     Wardrobe("w6", skin=(0.84, 0.67, 0.54), hair=(0.12, 0.08, 0.06), shirt=(0.88, 0.48, 0.18), shirt_pattern=(0.36, 0.18, 0.12),
              bottoms=(0.13, 0.30, 0.34), bottoms_pattern=(0.45, 0.65, 0.66), shoes=(0.30, 0.42, 0.72), shirt_cut=_P("dots", 95, 0.4),

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from turncoat.training.data.studio import motion
+from turncoat.training.data.studio.body import load_body
+
+SEEN = [a for a in motion.ACTIONS if a not in motion.UNSEEN_ACTIONS]
+
+
+@pytest.mark.parametrize("action", SEEN)
+def test_splits_never_share_motion(action):
+    pieces = {split: motion.segments(action, split) for split in ("train", "validation", "held-out")}
+    assert pieces["train"] and pieces["held-out"]
+    names = list(pieces)
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            for s in pieces[a]:
+                for t in pieces[b]:
+                    apart = max(s.start_s, t.start_s) - min(s.end_s, t.end_s)
+                    assert s.clip != t.clip or apart >= motion.GAP_S - 1e-9, (s, t)
+    assert all(s.end_s > s.start_s for split in pieces.values() for s in split)
+
+
+@pytest.mark.parametrize("action", motion.UNSEEN_ACTIONS)
+def test_unseen_actions_are_in_no_other_split(action):
+    assert motion.segments(action, "unseen motion")
+    assert not any(motion.segments(action, split) for split in ("train", "validation", "held-out"))
+
+
+@pytest.mark.parametrize("action", ["walking", "directing_traffic", "cartwheel", "punch"])
+def test_a_movement_is_made_of_rotations_and_stays_within_its_split(action):
+    body = load_body("b3")
+    moved = motion.compose(body, action, "held-out", 20, 0.4, np.random.default_rng(5))
+    assert np.allclose(moved.rotation @ moved.rotation.swapaxes(-1, -2), np.eye(3), atol=1e-6)
+    assert np.allclose(np.linalg.det(moved.rotation), 1, atol=1e-6)
+    pieces = motion.segments(action, "held-out")
+    for name, t in zip(moved.motion_id, moved.motion_time_s, strict=True):
+        assert any(s.clip == name and s.start_s - 1e-6 <= t <= s.end_s + 1e-6 for s in pieces)
+
+
+def test_the_standing_foot_stays_low_in_walking():
+    body = load_body("b1")
+    clip = motion.load_clip("walking_01", body.rig.bones)
+    rotation, root = motion._sample(clip, body, np.arange(0, clip.seconds, 1 / 30))
+    joints = body.joints(rotation, motion.place_bones(body, rotation, root))
+    lowest_foot = joints[:, [3, 6], 1].min(1)
+    assert np.ptp(lowest_foot) < 60  # mm: one foot is always down
+    slide = np.linalg.norm(np.diff(joints[:, [3, 6]][:, :, [0, 2]], axis=0), axis=-1).min(1)
+    assert np.median(slide) < 15  # and the standing foot hardly moves between frames
+
+
+def test_mirroring_swaps_left_and_right():
+    index = motion._mirror_index(load_body("b1").rig.bones)
+    bones = load_body("b1").rig.bones
+    assert bones[index[bones.index("LeftArm")]] == "RightArm" and bones[index[bones.index("RThumb")]] == "LThumb"
+    assert [index[i] for i in index] == list(range(len(bones)))
