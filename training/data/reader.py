@@ -5,6 +5,7 @@ Plain NumPy on purpose: copying by slices, check included, was faster than a num
 
 from __future__ import annotations
 
+import mmap
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,8 @@ class RecordReader:
         self.folder, self.frame_size = folder, frame_size
         self._files = [folder / shard["file"] for shard in shards]
         self._check_lengths(shards)
-        self._maps: list[np.ndarray | None] = [None] * len(shards)
+        self._lengths = [shard["bytes"] for shard in shards]
+        self._maps: list[mmap.mmap | None] = [None] * len(shards)
         self._place = np.stack([index.column(name) for name in ("shard", "offset", "x0", "y0", "x1", "y1", "crc32")], 1)
         self._place = self._place.astype(np.int64)
 
@@ -42,14 +44,23 @@ class RecordReader:
                     "copy the whole folder again or render it again."
                 )
 
-    def _map(self, shard: int) -> np.ndarray:
+    def _map(self, shard: int) -> mmap.mmap:
         found = self._maps[shard]
         if found is None:
-            path = self._files[shard]
-            empty = path.stat().st_size == 0
-            found = np.empty(0, np.uint8) if empty else np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+            with open(self._files[shard], "rb") as file:
+                found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._maps[shard] = found
         return found
+
+    def _announce(self, rows: np.ndarray) -> None:
+        """Tell the system which bytes come next, so that what is not in memory is fetched all at once."""
+        if not hasattr(mmap, "MADV_WILLNEED"):
+            return
+        for shard, offset, x0, y0, x1, y1, _ in self._place[rows].tolist():
+            start = offset // mmap.PAGESIZE * mmap.PAGESIZE
+            size = offset - start + BYTES_PER_PIXEL * (x1 - x0) * (y1 - y0)
+            if 0 <= shard < len(self._files) and 0 <= start < start + size <= self._lengths[shard]:
+                self._map(shard).madvise(mmap.MADV_WILLNEED, start, size)
 
     def record(self, row: int) -> tuple[slice, slice, np.ndarray] | None:
         """``(rows, columns, record)`` of one sample: where in the frame it lies, and its bytes uint8 (5 * h * w,).
@@ -58,17 +69,17 @@ class RecordReader:
         """
         shard, offset, x0, y0, x1, y1, checksum = self._place[row].tolist()
         size = BYTES_PER_PIXEL * (x1 - x0) * (y1 - y0)
-        if not (
-            0 <= x0 <= x1 <= self.frame_size and 0 <= y0 <= y1 <= self.frame_size and 0 <= shard < len(self._files)
-        ):
+        inside = 0 <= x0 <= x1 <= self.frame_size and 0 <= y0 <= y1 <= self.frame_size
+        if not inside or not 0 <= shard < len(self._files) or not 0 <= offset <= self._lengths[shard] - size:
             return None
-        record = self._map(shard)[offset : offset + size]
-        if offset < 0 or record.size != size or zlib.crc32(record.data) != checksum:
+        record = np.frombuffer(self._map(shard), np.uint8, size, offset) if size else np.empty(0, np.uint8)
+        if zlib.crc32(record.data) != checksum:
             return None
         return slice(y0, y1), slice(x0, x1), record
 
     def records(self, rows: np.ndarray, bad: list[int]) -> Iterator[tuple[int, slice, slice, np.ndarray]]:
         """``(i, rows, columns, record)`` of every readable sample, i its place in ``rows``; the rest go to ``bad``."""
+        self._announce(rows)
         for i, row in enumerate(rows.tolist()):
             found = self.record(row)
             if found is None:

@@ -246,3 +246,29 @@ def test_a_damaged_description_is_one_sentence(copy, text):
 def test_files_of_different_datasets_are_one_sentence(copy):
     rewrite_info(copy, frames=7)
     assert "do not belong together" in damaged(copy)
+
+
+def test_a_frame_without_a_person_is_its_background(tmp_path):
+    nobody = np.zeros((16, 16), np.uint8)
+    with ShardWriter(tmp_path, 0) as writer:
+        sample = SAMPLE | {"sample_id": "nobody"}
+        writer.add_frame(SCENERY[0], nobody, nobody, joints_world=np.ones((17, 3)), **sample)
+    finish_dataset(tmp_path, {}, SCENERY, CAMERAS, shards=1)
+    ds = open_dataset(tmp_path)
+    np.testing.assert_array_equal(ds.read([0]), ds.background([0]))
+    assert ds.masks([0]).sum() == 0 and ds.person_box([0]).tolist() == [[0, 0, 0, 0]]
+
+
+def test_a_shadow_may_reach_past_the_person_whose_box_stays_tight(tmp_path):
+    alpha = np.zeros((16, 16), np.uint8)
+    alpha[4:9, 5:7] = 255
+    frame = SCENERY[0].copy()
+    frame[4:12, 2:7] = 33  # person and shadow
+    with ShardWriter(tmp_path, 0) as writer:
+        sample = SAMPLE | {"sample_id": "shadowed"}
+        joints = np.ones((17, 3))
+        writer.add_frame(frame, alpha, alpha // 8, rectangle=(2, 4, 7, 12), joints_world=joints, **sample)
+    finish_dataset(tmp_path, {}, SCENERY, CAMERAS, shards=1)
+    ds = open_dataset(tmp_path)
+    np.testing.assert_array_equal(ds.read([0])[0].transpose(1, 2, 0), frame)
+    assert ds.person_box([0]).tolist() == [[5, 4, 7, 9]]
