@@ -1,7 +1,8 @@
 """Things to put into a room: each is a few solids, placed against a wall.
 
-A `Builder` collects solids. Its coordinates are a wall's own: `s` along the wall to the right (seen from inside, facing
-it, 0 at its middle), `y` up from the floor, `z` out of the wall into the room; all mm. `turn` rotates about the upright.
+A `Builder` collects solids. Its coordinates are a wall's own: `s` along the wall to the right (seen from inside,
+facing it, 0 at its middle), `y` up from the floor, `z` out of the wall into the room; all mm. `turn` rotates about
+the upright.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class Builder:
         axes = self.frame @ self.turn @ (np.eye(3) if rotation is None else rotation)
         self.solids.append(Solid(kind, world, np.array(half, dtype=np.float64), axes, texture, glow))
 
-    def box(self, s: float, y: float, z: float, w: float, h: float, d: float, texture: Texture, glow: float = 0) -> None:
+    def box(
+        self, s: float, y: float, z: float, w: float, h: float, d: float, texture: Texture, glow: float = 0
+    ) -> None:
         """A box whose foot is at height y, centred at (s, z), of width w, height h, depth d."""
         self.add(BOX, (s, y + h / 2, z), (w / 2, h / 2, d / 2), texture, glow=glow)
 
@@ -83,7 +86,9 @@ class Builder:
         for name, half in (("north", 0), ("west", 1), ("south", 0), ("east", 1)):
             self.wall(name).box(0, 0, 9, 2 * self.half[half], height, 18, tx.plain(colour))
 
-    def window(self, s: float, y: float, w: float, h: float, view: Texture, frame: str = "f4f2ec", bars: int = 2) -> None:
+    def window(
+        self, s: float, y: float, w: float, h: float, view: Texture, frame: str = "f4f2ec", bars: int = 2
+    ) -> None:
         """A window with `bars` panes across, two up, and a sill."""
         paint = tx.plain(frame)
         self.box(s, y, 12, w, h, 20, view, glow=1.0)
@@ -125,7 +130,9 @@ class Builder:
             s = (i + 0.5) / len(cushions) * (w - 150) - (w - 150) / 2
             self.add(BOX, (s, 690, 320), (210, 190, 65), tx.cloth(shade), tilt(0, -18) @ tilt(2, 6 * (-1) ** i))
 
-    def shelf(self, w: float, h: float, d: float, colour: str, palette: tuple[str, ...], seed: int, step: float = 340) -> None:
+    def shelf(
+        self, w: float, h: float, d: float, colour: str, palette: tuple[str, ...], seed: int, step: float = 340
+    ) -> None:
         """A bookcase; `h` is made of whole shelves of `step` mm."""
         count, board = int(h / step), tx.wood(colour, seed)
         h = count * step
@@ -135,7 +142,9 @@ class Builder:
         for side in (-1, 0, 1) if w > 1100 else (-1, 1):
             self.box(side * w / 2, 0, d / 2, 36, h + 90, d + 4, tx.wood(colour, seed + 1, upright=True))
 
-    def plant(self, height: float, spread: float, pot: str, greens: tuple[str, ...], leaves: int = 16, seed: int = 0) -> None:
+    def plant(
+        self, height: float, spread: float, pot: str, greens: tuple[str, ...], leaves: int = 16, seed: int = 0
+    ) -> None:
         """A pot with leaves that rise and hang over in a spiral."""
         self.tube(0, 0, 0, 0.34 * spread, 0.30 * height, tx.plain(pot, 0.04))
         self.tube(0, 0.30 * height, 0, 0.36 * spread, 30, tx.plain(pot, 0.04))
@@ -154,11 +163,19 @@ class Builder:
         self.box(0, 0, 0, 460, 420, 460, tx.wood(pot))
         self.tube(0, 400, 0, 38, height - 0.9 * spread - 350, tx.wood(trunk, upright=True))
         for i, (s, y, z, r) in enumerate(
-            ((0, 0, 0, 0.62), (-0.42, -0.1, 0.1, 0.42), (0.44, -0.06, 0.02, 0.43), (0.06, 0.3, 0.12, 0.44), (0.0, -0.2, 0.42, 0.4))
+            (
+                (0, 0, 0, 0.62),
+                (-0.42, -0.1, 0.1, 0.42),
+                (0.44, -0.06, 0.02, 0.43),
+                (0.06, 0.3, 0.12, 0.44),
+                (0.0, -0.2, 0.42, 0.4),
+            )
         ):
             size = r * spread
             crown = height - 0.75 * spread
-            self.ball(s * spread, crown + y * spread, z * spread, (size, 0.92 * size, size), tx.foliage(greens, 62 + 9 * i))
+            self.ball(
+                s * spread, crown + y * spread, z * spread, (size, 0.92 * size, size), tx.foliage(greens, 62 + 9 * i)
+            )
 
     def floor_lamp(self, height: float, metal: str, shade: str) -> None:
         self.tube(0, 0, 0, 150, 24, tx.plain(metal))
@@ -193,11 +210,19 @@ class Builder:
 
     def crate(self, w: float, h: float, colour: str, turn: float = 0.0, y: float = 0.0) -> None:
         """A slatted wooden box."""
-        self.add(BOX, (0, y + h / 2, 0), (w / 2, h / 2, w / 2), tx.stripes((colour,), h / 3, upright=False, gap=16), upright(turn))
+        self.add(
+            BOX,
+            (0, y + h / 2, 0),
+            (w / 2, h / 2, w / 2),
+            tx.stripes((colour,), h / 3, upright=False, gap=16),
+            upright(turn),
+        )
         for i in (-1, 1):
             for j in (-1, 1):
                 c = upright(turn) @ np.array([i * (w / 2 - 25), 0, j * (w / 2 - 25)])
-                self.add(BOX, (c[0], y + h / 2, c[2]), (34, h / 2 + 3, 34), tx.wood(colour, 5, upright=True), upright(turn))
+                self.add(
+                    BOX, (c[0], y + h / 2, c[2]), (34, h / 2 + 3, 34), tx.wood(colour, 5, upright=True), upright(turn)
+                )
 
     def bench(self, w: float, top: str, legs: str, h: float = 430) -> None:
         for i in range(3):

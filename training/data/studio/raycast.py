@@ -69,8 +69,12 @@ def cast(
     samples: int,
     lights: np.ndarray,
     ambient: float,
+    bounce: float,
 ) -> Seen:
-    """Cast `samples` x `samples` rays a pixel from a camera (rotation world to camera, focal in frame sides)."""
+    """Cast `samples` x `samples` rays a pixel from a camera (rotation world to camera, focal in frame sides).
+
+    `bounce` is what the floor throws back: nothing onto upward faces, half of it onto walls, all of it onto ceilings.
+    """
     relative = solids.centre - position
     along = relative @ rotation[2]
     across = np.linalg.norm(relative - along[:, None] * rotation[2], axis=1)
@@ -83,7 +87,7 @@ def cast(
     light, depth = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.float32)
     _cast(
         np.flatnonzero(visible), solids.kind, solids.centre, solids.half, solids.rotation, solids.radius, solids.glow,
-        rotation, position, focal, size, samples, lights, ambient, index, point, normal, light, depth,
+        rotation, position, focal, size, samples, lights, ambient, bounce, index, point, normal, light, depth,
     )  # fmt: skip
     return Seen(index, point, normal, light, depth)
 
@@ -98,7 +102,7 @@ def _local(v, rot, out):  # type: ignore[no-untyped-def]
 def _hit(kind, o, d, h):  # type: ignore[no-untyped-def]
     """Distance along the ray (local axes) to the surface, or a huge number."""
     far = 1e30
-    if kind == BOX or kind == ROOM:
+    if kind in (BOX, ROOM):
         near, end = -far, far
         for a in range(3):
             if abs(d[a]) < 1e-12:
@@ -144,7 +148,7 @@ def _hit(kind, o, d, h):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _normal(kind, p, h, out):  # type: ignore[no-untyped-def]
     out[0] = out[1] = out[2] = 0.0
-    if kind == BOX or kind == ROOM:
+    if kind in (BOX, ROOM):
         best, axis = 1e30, 0
         for a in range(3):
             gap = abs(h[a] - abs(p[a]))
@@ -177,14 +181,15 @@ def _distance(kind, p, h):  # type: ignore[no-untyped-def]
         return outside + min(max(x, y, z), 0.0)
     if kind == ELLIPSOID:
         length = np.sqrt((p[0] / h[0]) ** 2 + (p[1] / h[1]) ** 2 + (p[2] / h[2]) ** 2)
-        return (length - 1.0) * min(h[0], h[1], h[2])
+        slope = np.sqrt((p[0] / h[0] ** 2) ** 2 + (p[1] / h[1] ** 2) ** 2 + (p[2] / h[2] ** 2) ** 2)
+        return length * (length - 1.0) / max(slope, 1e-12)
     x, y = np.sqrt(p[0] ** 2 + p[2] ** 2) - h[0], abs(p[1]) - h[1]
     return np.sqrt(max(x, 0.0) ** 2 + max(y, 0.0) ** 2) + min(max(x, y), 0.0)
 
 
 @njit(cache=True)
 def _cast(
-    chosen, kind, centre, half, rot, radius, glow, camera, position, focal, size, samples, lights, ambient,
+    chosen, kind, centre, half, rot, radius, glow, camera, position, focal, size, samples, lights, ambient, bounce,
     out_index, out_point, out_normal, out_light, out_depth,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     side = size * samples
@@ -192,6 +197,7 @@ def _cast(
     ray, start, world, q, step, best_p, best_n = (
         np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3),
     )  # fmt: skip
+    near = np.empty(chosen.size, dtype=np.int64)
     reach = np.array([70.0, 220.0, 560.0])
     weight = np.array([0.17, 0.20, 0.23])
     for row in range(side):
@@ -231,15 +237,23 @@ def _cast(
                 continue
 
             # Contact occlusion: how much nearer than in the open are other surfaces, at three steps off this one?
-            dark = 0.0
+            dark, close = 0.0, 0
+            for j in range(chosen.size):
+                i = chosen[j]
+                if kind[i] == ELLIPSOID and min(half[i, 0], half[i, 2]) < 40.0:
+                    continue  # leaves: their many rough distances would add up to a dark halo
+                for a in range(3):
+                    q[a] = world[a] + n[a] * 0.5 * reach[2] - centre[i, a]
+                limit = radius[i] + 1.5 * reach[2]
+                if kind[i] == ROOM or (i != which and q[0] ** 2 + q[1] ** 2 + q[2] ** 2 < limit * limit):
+                    near[close] = i
+                    close += 1
             for s in range(3):
                 nearest = reach[s]
                 for a in range(3):
                     step[a] = world[a] + n[a] * reach[s]
-                for j in range(chosen.size):
-                    i = chosen[j]
-                    if i == which and kind[i] != ROOM:
-                        continue
+                for j in range(close):
+                    i = near[j]
                     for a in range(3):
                         q[a] = step[a] - centre[i, a]
                     limit = radius[i] + nearest
@@ -249,7 +263,7 @@ def _cast(
                     nearest = min(nearest, _distance(kind[i], o, half[i]))
                 dark += weight[s] * min(max(1.0 - nearest / reach[s], 0.0), 1.0)
             open_share = 1.0 - dark
-            total = ambient * open_share
+            total = (ambient + bounce * 0.5 * (1.0 - n[1])) * open_share
 
             # The two lights; the shadow ray's direction depends on the sample's place in its pixel (soft edges).
             u = ((col % samples) + 0.5) / samples - 0.5

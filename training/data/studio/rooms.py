@@ -26,6 +26,7 @@ def loft() -> list[Solid]:
     b = Builder(4250, 4250, 3400, tx.room(oak, tx.planks(("e8e2d6",), 300, 9000), white, sage, red, sage))
     b.skirting("ece7dc")
     city = tx.sky("7fb2dc", "dcebf2", "8fa6b5", "7b8f86")
+    b.wall("north").at(0, 4250).box(0, 0, 0, 3000, 6, 2300, tx.rug(("c3c6c0", "aab8bd", "7f9bab", "d9d3c4")))
     # North-west corner.
     b.wall("west").at(2250, 90).sofa(1700, "3f7f86", ("e0b25a", "d9d2c2", "c8674a"))
     b.at(0, 0).picture(2250, 1280, 1050, 760, tx.art("hills", ("f0d9b0", "e0a46c", "b8664c", "6a4f5c")))
@@ -35,7 +36,7 @@ def loft() -> list[Solid]:
     b.wall("west").at(-2450, 0).shelf(1700, 2050, 330, "8a5d3b", BOOKS, 1)
     b.wall("south").at(2250, 0).picture(300, 1150, 560, 760, tx.art("leaf", ("efe9da", "5f8560", "3d5a44")))
     b.picture(-450, 1150, 560, 760, tx.art("circles", ("efe3cf", "d98c5f", "3f6f8f", "e2b95c")))
-    b.at(3400, 700).plant(1500, 620, "d8d0c2", GREENS, 18)
+    b.at(3550, 480).plant(1450, 560, "d8d0c2", GREENS, 18)
     b.at(2000, 560).table(1150, 420, 480, "a8794f", "3c3936")
     b.at(2000, 560).box(-250, 480, 0, 330, 60, 230, tx.plain("c8674a"))
     b.box(-235, 540, 10, 290, 45, 210, tx.plain("e8dcc3"))
@@ -46,7 +47,7 @@ def loft() -> list[Solid]:
     b.box(-430, 560, 200, 460, 60, 320, tx.cloth("7a8f98"))
     b.ball(480, 680, 200, (150, 120, 150), tx.foliage(GREENS, 50))
     b.wall("east").at(2100, 0).door(0, "5f7f86")
-    b.at(3250, 520).plant(1150, 520, "c8674a", GREENS, 15, 2)
+    b.at(3300, 480).plant(1350, 560, "c8674a", GREENS, 15, 2)
     # North-east.
     b.wall("east").at(-2500, 550, 12).box(0, 90, 0, 820, 330, 780, tx.cloth("d9a25a"))
     b.box(0, 90, -330, 820, 800, 190, tx.cloth("d9a25a", 2))
@@ -76,7 +77,7 @@ def gym() -> list[Solid]:
         return base
 
     padding = tx.stripes(("4f86b5", "4a80ae"), 1000, gap=24)
-    high = tx.tiles(("d4d9da", "d9dddd", "cfd5d7"), "bfc7ca", 400, 200)
+    high = tx.tiles(("d8dcda", "dcdfdc", "d5d9d8"), "c6ccca", 400, 200)
     wall = tx.banded(1500, padding, high, "e8ebec", 30)
     b = Builder(5600, 5600, 4600, tx.room(floor, tx.plain("dfe2e2"), wall, wall, wall, wall))
     bar = tx.wood("d8ae74")
@@ -119,7 +120,9 @@ def gym() -> list[Solid]:
             s = -780 + 260 * i
             b.rod(s, level + 80, 0, 22, 300, tx.plain("aab2b6"), across=True)
             for z in (-120, 120):
-                b.rod(s, level + 80, z, 78 + 6 * (i % 3), 90, tx.plain(("3f4a50", "c9553f", "3c78a8")[i % 3]), across=True)
+                b.rod(
+                    s, level + 80, z, 78 + 6 * (i % 3), 90, tx.plain(("3f4a50", "c9553f", "3c78a8")[i % 3]), across=True
+                )
     for s in (-900, 900):
         b.box(s, 0, 0, 60, 1000, 420, tx.plain("5b6a72"))
     b.at(-1500, 560, 8)
@@ -136,7 +139,7 @@ def gym() -> list[Solid]:
 
 def kitchen() -> list[Solid]:
     """Chequered tiles, butter-yellow walls, blue-green cupboards; a family kitchen."""
-    floor = tx.tiles(("d9d2c0", "8fa7a3"), "b9b3a4", 420, checker=True)
+    floor = tx.tiles(("d3cebf", "9db1ad"), "b9b6aa", 420, checker=True)
     butter = tx.plain("dcc88f", 0.02, 5)
     splash = tx.tiles(("e3e4dd", "dadcd6", "e8e8e2"), "c3c5be", 200, 100)
     boards = tx.banded(1050, tx.stripes(("cfd8cc",), 120, gap=10), butter, "e6e8df", 35)
@@ -170,6 +173,10 @@ def kitchen() -> list[Solid]:
         b.tube(2020 + 230 * i, 1520, 140, 62 + 10 * (i % 2), 130 + 60 * (i % 3), tx.plain(c))
     b.box(2200, 905, 290, 520, 14, 480, tx.plain("4a4f52"))
     b.tube(2080, 920, 330, 130, 170, tx.plain("b9483a"))
+    b.wall("west").at(1250, 0).box(0, 0, 300, 680, 2250, 600, tx.plain(front))
+    for y, tall in ((120, 1150), (1310, 900)):
+        b.box(0, y, 306, 620, tall, 600, tx.plain("7aa59f", 0.03))
+    b.box(230, 1150, 610, 22, 300, 22, tx.plain("e0d8c0"))
     # South-west: fridge, dresser with plates.
     b.wall("west").at(-2000, 0).box(0, 30, 340, 780, 1850, 660, tx.plain("b9d0cb"))
     b.box(0, 1210, 675, 770, 14, 6, tx.plain("7f9a95"))
@@ -216,9 +223,9 @@ def kitchen() -> list[Solid]:
 
 def studio() -> list[Solid]:
     """An artist's studio: blue-grey carpet, lilac and plum walls, slatted panels; easels, canvases, paper rolls."""
-    carpet = tx.tiles(("8f94a6", "888da0", "969bad"), "8a8fa1", 600)
-    lilac, plum = tx.plain("b7abc4", 0.03, 7), tx.plain("94809f", 0.03, 8)
-    slats = tx.stripes(("c6a680", "c0a07a", "cbac87"), 110, gap=26)
+    carpet = tx.tiles(("9ca0b0", "9599aa", "a3a7b6"), "9599aa", 600)
+    lilac, plum = tx.plain("b7abc4", 0.03, 7), tx.plain("a08dab", 0.03, 8)
+    slats = tx.stripes(("bfb096", "b8a98f", "c5b79e"), 110, gap=26)
     concrete = tx.tiles(("b3b3b0", "acacaa", "b9b8b4"), "9a9a98", 1250, 1000)
     b = Builder(5000, 5000, 3800, tx.room(carpet, tx.plain("e2e0e4"), lilac, slats, concrete, plum))
     b.skirting("d9d5dd", 90)
@@ -231,49 +238,62 @@ def studio() -> list[Solid]:
         b.add(BOX, (0, 660 + h / 2, 110), (w / 2, h / 2, 16), tx.art(image, colours), axes)
 
     # North.
-    b.wall("north").at(-700, 500, 8)
+    b.wall("north").at(-450, 500, 8)
     easel("hills", ("e9dcc8", "d7a08c", "8f7aa0", "4f5f86"), 850, 1000)
-    b.at(1050, 600, -14)
+    b.at(-2500, 650, 14)
     easel("circles", ("ece6dc", "e0b25a", "5f8f96", "c8674a"), 760, 760)
-    b.at(-2500, 0).window(0, 800, 1500, 1900, tx.sky("8fb8e0", "e6ecf4", "9aa6bf", "7f8fa0"), bars=3)
-    b.at(2300, 0).picture(0, 1200, 900, 1200, tx.art("lanes", ("ece6dc", "7f6f95", "e0b25a")))
-    b.at(200, 350).box(0, 0, 0, 500, 700, 400, tx.plain("d8d4cc"))
+    b.at(-3550, 0).window(0, 800, 1700, 1900, tx.sky("8fb8e0", "e6ecf4", "9aa6bf", "7f8fa0"), bars=3)
+    b.at(700, 0).picture(0, 1200, 900, 1200, tx.art("lanes", ("ece6dc", "7f6f95", "e0b25a")))
+    b.at(-1500, 350).box(0, 0, 0, 500, 700, 400, tx.plain("d8d4cc"))
     for i, c in enumerate(("c8674a", "5f8f96", "e0b25a", "7f6f95")):
         b.tube(-160 + 105 * i, 700, 30 * (-1) ** i, 44, 140, tx.plain(c))
     # West: shelves with rolls and jars, canvases leaning.
-    b.wall("west").at(1500, 0)
+    b.wall("west").at(-450, 0)
     b.shelf(1900, 2000, 380, "d8cfc0", ("c8674a", "e0b25a", "5f8f96", "7f6f95", "e6e0d4", "9fb08a"), 3, 400)
     for i in range(4):
-        b.add(BOX, (-1700 - 330 * i, 520 + 60 * (i % 2), 200), (380, 500 + 60 * (i % 2), 14),
-              tx.art(("sun", "blocks", "hills", "leaf")[i], ("ece6dc", "c8674a", "5f8f96", "4f5f86")), tilt(0, -9) @ upright(4))  # fmt: skip
-    b.at(-550, 500).plant(1450, 600, "ece6dc", GREENS, 17, 3)
-    b.at(-3300, 700).stool("7f6f95", "5a5560")
+        b.add(
+            BOX,
+            (-1650 - 330 * i, 520 + 60 * (i % 2), 200),
+            (380, 500 + 60 * (i % 2), 14),
+            tx.art(("sun", "blocks", "hills", "leaf")[i], ("ece6dc", "c8674a", "5f8f96", "4f5f86")),
+            tilt(0, -9) @ upright(4),
+        )
+    b.at(-3750, 550).plant(1650, 600, "ece6dc", GREENS, 17, 3)
+    b.at(-1750, 750).stool("e0b25a", "5a5560")
+    b.at(-2400, 0).picture(0, 1700, 1100, 760, tx.art("sun", ("f0dcc0", "e08f5a", "7f6f95", "4f5f86")))
     # South: paper backdrop rolls, soft box, plinths with sculptures.
-    b.wall("south").at(900, 0)
-    b.box(0, 0, 60, 2300, 2700, 20, tx.plain("d9c3a0", 0.02))
-    b.rod(0, 2740, 110, 90, 2500, tx.plain("e9dcc4"))
-    b.box(0, 0, 700, 2300, 8, 1280, tx.plain("d9c3a0", 0.02))
-    b.at(-1150, 600).floor_lamp(1900, "4a4a52", "f4f1ea")
-    b.at(-2100, 500, 20).box(0, 0, 0, 420, 950, 420, tx.plain("e9e7e4"))
+    b.wall("south").at(-400, 0)
+    b.box(0, 0, 60, 2300, 2700, 20, tx.plain("b9c8c4", 0.02))
+    b.rod(0, 2740, 110, 90, 2500, tx.plain("dde6e2"))
+    b.box(0, 0, 700, 2300, 8, 1280, tx.plain("b9c8c4", 0.02))
+    b.at(-1800, 500).floor_lamp(1900, "4a4a52", "f4f1ea")
+    b.at(-2600, 450, 20).box(0, 0, 0, 420, 950, 420, tx.plain("e9e7e4"))
     b.ball(0, 1130, 0, (190, 190, 190), tx.plain("7f6f95", 0.05))
-    b.at(-2850, 650, -10).box(0, 0, 0, 420, 650, 420, tx.plain("e9e7e4"))
+    b.at(-3250, 650, -10).box(0, 0, 0, 420, 650, 420, tx.plain("e9e7e4"))
     b.add(BOX, (0, 850, 0), (150, 200, 150), tx.plain("c8674a", 0.05), upright(35) @ tilt(2, 20))
-    b.at(2750, 500).crate(560, 420, "c79a63", 12)
+    b.at(-4100, 700).crate(560, 420, "c79a63", 12)
     b.crate(460, 360, "b88c5c", -18, 430)
     # East: long work table, pin-board, sofa.
-    b.wall("east").at(-700, 520).table(2300, 760, 780, "d3b083", "6a6470")
+    b.wall("east").at(-2300, 520).table(2300, 760, 780, "d3b083", "6a6470")
     b.box(-600, 780, 0, 520, 260, 360, tx.plain("5f8f96"))
     b.rod(300, 840, 0, 60, 700, tx.plain("ece6dc"))
     b.rod(320, 840, 130, 60, 700, tx.plain("e0b25a"))
     b.tube(850, 780, 0, 75, 180, tx.plain("c8674a"))
     for i in range(5):
         b.add(CYLINDER, (850, 1010, 0), (9, 150, 9), tx.wood("d8ae74"), upright(72 * i) @ tilt(0, 14))
-    b.at(-700, 0).box(0, 1250, 20, 2100, 1000, 40, tx.plain("d7c9ae"))
+    b.at(-2300, 0).box(0, 1250, 20, 2100, 1000, 40, tx.plain("d7c9ae"))
     for i in range(6):
-        b.box(-800 + 320 * i, 1420 + 130 * (i % 2), 30, 230, 300 + 60 * (i % 3), 36,
-              tx.art(("sun", "blocks", "leaf", "circles", "hills", "lanes")[i], ("f2ecdf", "c8674a", "5f8f96", "e0b25a")))  # fmt: skip
-    b.at(2000, 80).sofa(1500, "7f6f95", ("e0b25a", "ece6dc"))
-    b.at(2000, 0).picture(0, 1300, 1000, 700, tx.art("blocks", ("ece6dc", "5f8f96", "c8674a", "4f5f86")))
+        b.box(
+            -800 + 320 * i,
+            1420 + 130 * (i % 2),
+            30,
+            230,
+            300 + 60 * (i % 3),
+            36,
+            tx.art(("sun", "blocks", "leaf", "circles", "hills", "lanes")[i], ("f2ecdf", "c8674a", "5f8f96", "e0b25a")),
+        )
+    b.at(350, 80).sofa(1500, "7f6f95", ("e0b25a", "ece6dc"))
+    b.at(350, 0).picture(0, 1300, 1000, 700, tx.art("blocks", ("ece6dc", "5f8f96", "c8674a", "4f5f86")))
     return b.solids
 
 
@@ -293,39 +313,47 @@ def courtyard() -> list[Solid]:
     brick = tx.bricks(("b98468", "ad785c", "c49177"), "cbbca8")
     # North: an ochre house front with shutters and a door.
     b.wall("north").box(0, 0, -150, 11000, 5200, 300, tx.banded(520, tx.plain("b3a08a", 0.05), stucco, "a8957e", 18))
-    for s in (-2350, 2150):
+    for s in (-2950, 1650):
         b.window(s, 1150, 1000, 1300, tx.sky("6f93b0", "b9cfdc", "7f97a8", "6f8698"), "efe8da")
         for side in (-1, 1):
             b.box(s + side * 800, 1080, 30, 480, 1440, 50, tx.stripes(("5f8a86",), 70, upright=False, gap=18))
         b.box(s, 900, 130, 1100, 170, 220, tx.plain("b3684a"))
         for i in range(6):
-            b.ball(s - 450 + 180 * i, 1110, 140, (130, 110, 120), tx.foliage(("4f7f3f", "c8525a", "e8a0a8", "78a658"), 50))
-    b.door(-150, "5f8a86", 1050, 2250)
-    b.box(-150, 0, 350, 1700, 120, 700, tx.plain("bdb4a6", 0.05))
-    for s in (-1250, 950):
+            b.ball(
+                s - 450 + 180 * i, 1110, 140, (130, 110, 120), tx.foliage(("4f7f3f", "c8525a", "e8a0a8", "78a658"), 50)
+            )
+    b.door(-650, "5f8a86", 1050, 2250)
+    b.box(-650, 0, 350, 1700, 120, 700, tx.plain("bdb4a6", 0.05))
+    for s in (-1700, 400):
         b.at(s, 420).plant(1150, 520, "b3684a", GREENS, 15)
     # West: brick wall with coping, espalier hedge and a bench.
     b.wall("west").box(0, 0, -150, 10400, 2300, 300, brick)
     b.box(0, 2300, -150, 10400, 110, 420, tx.plain("c9c0b2", 0.04))
-    b.at(300, 80).bench(1900, "a8794f", "5f6a66", 450)
+    b.at(-750, 80).bench(1900, "a8794f", "5f6a66", 450)
     b.box(0, 560, 40, 1900, 130, 40, tx.wood("a8794f", 2))
     b.box(0, 760, 40, 1900, 130, 40, tx.wood("a8794f", 3))
-    b.at(-1850, 520).tree(2500, 900, "9a7350", greens)
-    b.at(2350, 520).tree(2300, 820, "9a7350", greens)
-    b.at(0, 0).add(CYLINDER, (300, 1650, 12), (330, 20, 330), tx.rug(("e0d6c4", "5f8a86", "e0d6c4", "b3684a"), "rings"), tilt(0, 90))
+    b.at(-2850, 520).tree(2600, 980, "9a7350", greens)
+    b.at(850, 520).tree(2300, 820, "9a7350", greens)
+    b.at(0, 0).add(
+        CYLINDER,
+        (-750, 1650, 12),
+        (330, 20, 330),
+        tx.rug(("e0d6c4", "5f8a86", "e0d6c4", "b3684a"), "rings"),
+        tilt(0, 90),
+    )
     # South: tall hedge with a wooden gate.
-    b.wall("south").box(-3500, 0, 150, 4900, 2050, 700, tx.foliage(greens, 120))
-    b.box(3500, 0, 150, 4300, 2050, 700, tx.foliage(greens, 120))
-    for s in (-1150, 1450):
+    b.wall("south").box(-4450, 0, 150, 3000, 2050, 700, tx.foliage(greens, 120))
+    b.box(2500, 0, 150, 6000, 2050, 700, tx.foliage(greens, 120))
+    for s in (-2950, -350):
         b.box(s, 0, 300, 420, 2350, 420, brick)
         b.box(s, 2350, 300, 520, 90, 520, tx.plain("c9c0b2"))
         b.ball(s, 2600, 300, (190, 190, 190), tx.plain("c9c0b2", 0.05))
-    b.box(150, 60, 250, 2180, 1750, 70, tx.stripes(("8a9fa8", "92a7b0"), 180, gap=14))
+    b.box(-1650, 60, 250, 2180, 1750, 70, tx.stripes(("8a9fa8", "92a7b0"), 180, gap=14))
     for y in (350, 1350):
-        b.box(150, y, 300, 2180, 130, 50, tx.plain("7d929b"))
-    b.at(2500, 800).tube(0, 0, 0, 300, 480, tx.plain("b3684a", 0.05))
+        b.box(-1650, y, 300, 2180, 130, 50, tx.plain("7d929b"))
+    b.at(450, 850).tube(0, 0, 0, 300, 480, tx.plain("b3684a", 0.05))
     b.ball(0, 700, 0, (420, 340, 420), tx.foliage(("5a8a45", "e8c14a", "78a658", "d9803f"), 60))
-    b.at(-2300, 850).tube(0, 0, 0, 260, 400, tx.plain("7d929b", 0.05))
+    b.at(-3600, 850).tube(0, 0, 0, 260, 400, tx.plain("7d929b", 0.05))
     b.ball(0, 600, 0, (380, 320, 380), tx.foliage(("5a8a45", "8a6fb5", "78a658", "c9a0d8"), 60))
     # East: pergola wall with vines, table and chairs.
     b.wall("east").box(0, 0, -150, 10400, 2500, 300, tx.plain("cfc4b2", 0.05, 10))
@@ -337,11 +365,11 @@ def courtyard() -> list[Solid]:
         s = -3200 + 430 * i
         drop = 300 + 260 * ((i * 7) % 4)
         b.ball(s, 2500 - 0.4 * drop, 130, (300, drop, 150), tx.foliage(greens, 80))
-    b.at(300, 720).table(1100, 1100, 740, "dcd6c8", "5f6a66", round_top=True)
+    b.at(-1000, 720).table(1100, 1100, 740, "dcd6c8", "5f6a66", round_top=True)
     b.ball(0, 800, 0, (130, 70, 130), tx.plain("b3684a"))
-    b.at(-550, 640, 35).chair("5f8a86", "5f6a66")
-    b.at(1150, 640, -35).chair("5f8a86", "5f6a66")
-    b.at(-2300, 450).crate(520, 420, "b08a5c", 10)
+    b.at(-1850, 640, 35).chair("5f8a86", "5f6a66")
+    b.at(-150, 640, -35).chair("5f8a86", "5f6a66")
+    b.at(-3100, 450).crate(620, 420, "b08a5c", 10)
     b.ball(0, 560, 0, (300, 240, 300), tx.foliage(greens, 60))
     return b.solids
 

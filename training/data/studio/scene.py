@@ -34,7 +34,7 @@ _PLACES: dict[str, tuple[tuple[float, float, float, float], ...]] = {
     "gym": ((6, 1250, 4620, 1170), (99, 1820, 4640, 1150), (173, 1000, 4680, 1180), (264, 1560, 4600, 1160)),
     "kitchen": ((52, 1620, 4620, 1160), (130, 1380, 4680, 1170), (228, 1180, 4640, 1170), (309, 1880, 4620, 1150)),
     "studio": ((18, 1050, 4640, 1180), (112, 1440, 4620, 1160), (201, 1760, 4660, 1150), (286, 1300, 4640, 1170)),
-    "courtyard": ((31, 1540, 4660, 1160), (117, 920, 4640, 1190), (207, 1350, 4640, 1170), (302, 1690, 4600, 1160)),
+    "courtyard": ((21, 1540, 4660, 1160), (109, 920, 4640, 1190), (196, 1350, 4640, 1170), (288, 1690, 4600, 1160)),
 }
 
 
@@ -51,6 +51,9 @@ LIGHTS: np.ndarray = _lights()
 
 AMBIENT: float = 0.40
 """Light from everywhere. With both lights at full incidence it sums to 1, so shading never exceeds 1."""
+
+BOUNCE = 0.36
+"""Light that the floor throws back onto walls (half of it) and ceilings; backgrounds only."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def render_backgrounds(scene: str, size: int) -> np.ndarray:
 
 def _render(solids: raycast.Solids, camera: Camera, size: int) -> np.ndarray:
     count = SUPERSAMPLING
-    seen = raycast.cast(solids, camera.rotation, camera.position, FOCAL, size, count, LIGHTS, AMBIENT)
+    seen = raycast.cast(solids, camera.rotation, camera.position, FOCAL, size, count, LIGHTS, AMBIENT, BOUNCE)
     colour = np.zeros((seen.index.size, 3), dtype=np.float32)
     order = np.argsort(seen.index, kind="stable")
     bounds = np.searchsorted(seen.index[order], np.arange(len(solids) + 1))
