@@ -1,11 +1,30 @@
 """Fixtures for every test folder."""
 
-import sys
+import os
 from pathlib import Path
 
-import pytest
+# Before torch and numba are imported: several test workers share the processors.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
 
-sys.path.insert(0, str(Path(__file__).parent))  # makes `fixtures.tiny` importable from any test folder
+import pytest
+from hypothesis import settings
+
+# A test that fails in continuous integration fails the same way on any machine.
+settings.register_profile("turncoat", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("turncoat")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked `gpu` where there is no GPU, and say why."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device that this PyTorch can use"))
 
 
 @pytest.fixture(scope="session")

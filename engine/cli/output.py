@@ -128,7 +128,7 @@ class _Rate(ProgressColumn):
 
 def plain(value: Any) -> Any:
     """`value` in the types of JSON: paths and enums as strings, arrays as lists, settings as objects, NaN as null."""
-    if value is None or isinstance(value, bool | int | str) and type(value) in (bool, int, str):
+    if value is None or (isinstance(value, bool | int | str) and type(value) in (bool, int, str)):
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None

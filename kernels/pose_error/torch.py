@@ -46,7 +46,7 @@ class _NearestRotation(torch.autograd.Function):
     Automatic differentiation through the SVD divides by differences of singular values, though R does not depend on
     how equal ones are told apart. Differentiating ``M = R P`` (P symmetric) instead gives, with ``M = U S V^T`` and the
     sign of a reflection moved into U and S, ``dR = U w V^T`` where ``w_ij = (A_ij - A_ji) / (s_i + s_j)`` and
-    ``A = U^T dM V``: it divides by sums, which vanish only where the rotation itself is undetermined (gradient 0 there).
+    ``A = U^T dM V``: it divides by sums, which vanish only where the rotation is undetermined (gradient 0 there).
     """
 
     @staticmethod

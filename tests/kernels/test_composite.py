@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from turncoat.kernels.composite import composite, paint
 from turncoat.kernels.recompose import recompose
 

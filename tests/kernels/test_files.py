@@ -5,6 +5,7 @@ import json
 import os
 
 import pytest
+
 from turncoat.kernels import ConfigError, DataError
 from turncoat.kernels.files import atomic_path, check_output_folder, content_hash, write_json, write_text
 

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+
 from turncoat.kernels import DataError
 from turncoat.kernels.pose_error import auc, bone_ratios, mpjpe, n_mpjpe, pa_mpjpe, pck, procrustes, yaw_deg
 from turncoat.kernels.skeleton import BONES, JOINTS, LEFT, MIRROR, PCK_JOINTS, RIGHT

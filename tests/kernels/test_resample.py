@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import grid_sample
+
 from turncoat.kernels.composite.reference import sample
 from turncoat.kernels.resample import invert_box, resample
 

@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import Field, ValidationError, field_validator
+
 from turncoat.kernels import ConfigError
 from turncoat.kernels.settings import Settings, parse_overrides
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 from pydantic import Field
+
 from turncoat.engine import cli
 from turncoat.engine.cli import commands, failure
 from turncoat.kernels import DataError

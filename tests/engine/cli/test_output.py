@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 from rich.table import Table
+
 from turncoat.engine.cli.output import Output, plain
 
 
