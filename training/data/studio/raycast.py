@@ -53,7 +53,7 @@ class Solids:
 class Seen(NamedTuple):
     """What the samples hit, in raster order of samples."""
 
-    index: np.ndarray  # (N,) int64: which solid
+    solid: np.ndarray  # (N,) int64: which solid
     point: np.ndarray  # (N, 3) float32: mm, in the solid's axes
     normal: np.ndarray  # (N, 3) float32: in the solid's axes
     light: np.ndarray  # (N,) float32: in [0, 1]
@@ -188,10 +188,10 @@ def _distance(kind, p, h):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _cast(
+def _cast(  # type: ignore[no-untyped-def]
     chosen, kind, centre, half, rot, radius, glow, camera, position, focal, size, samples, lights, ambient, bounce,
     out_index, out_point, out_normal, out_light, out_depth,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     side = size * samples
     o, d, n = np.empty(3), np.empty(3), np.empty(3)
     ray, start, world, q, step, best_p, best_n = (

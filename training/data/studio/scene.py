@@ -108,9 +108,9 @@ def render_backgrounds(scene: str, size: int) -> np.ndarray:
 def _render(solids: raycast.Solids, camera: Camera, size: int) -> np.ndarray:
     count = SUPERSAMPLING
     seen = raycast.cast(solids, camera.rotation, camera.position, FOCAL, size, count, LIGHTS, AMBIENT, BOUNCE)
-    colour = np.zeros((seen.index.size, 3), dtype=np.float32)
-    order = np.argsort(seen.index, kind="stable")
-    bounds = np.searchsorted(seen.index[order], np.arange(len(solids) + 1))
+    colour = np.zeros((seen.solid.size, 3), dtype=np.float32)
+    order = np.argsort(seen.solid, kind="stable")
+    bounds = np.searchsorted(seen.solid[order], np.arange(len(solids) + 1))
     for i, solid in enumerate(solids.list):
         rows = order[bounds[i] : bounds[i + 1]]
         if rows.size:
@@ -125,4 +125,6 @@ def _check(scene: str, size: int) -> None:
     if scene not in SCENES:
         raise ConfigError(f"found no scene named {scene!r}; expected one of {', '.join(SCENES)}; choose one of these.")
     if not (isinstance(size, (int, np.integer)) and 8 <= size <= 4096):
-        raise ConfigError(f"found a frame size of {size!r}; expected a whole number of pixels from 8 to 4096.")
+        raise ConfigError(
+            f"found a frame size of {size!r}; expected a whole number of pixels from 8 to 4096; choose one of these."
+        )

@@ -30,12 +30,12 @@ def place(p: np.ndarray, n: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, n
 
 def chance(seed: int, *cells: np.ndarray) -> np.ndarray:
     """A number in [0, 1) for every cell (integer arrays), always the same one."""
-    h = np.uint32((seed * 0x9E3779B1 + 0x7F4A7C15) & 0xFFFFFFFF)
+    h = np.full(1, (seed * 0x9E3779B1 + 0x7F4A7C15) & 0xFFFFFFFF, dtype=np.uint32)
     for c in cells:
         h = (h ^ np.asarray(c).astype(np.int64).astype(np.uint32)) * np.uint32(0x85EBCA6B)
         h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
         h = h ^ (h >> np.uint32(16))
-    return (h >> np.uint32(8)).astype(np.float32) / np.float32(1 << 24)
+    return np.asarray((h >> np.uint32(8)).astype(np.float32) / np.float32(1 << 24))
 
 
 def smooth_noise(u: np.ndarray, v: np.ndarray, seed: int) -> np.ndarray:
@@ -47,6 +47,11 @@ def smooth_noise(u: np.ndarray, v: np.ndarray, seed: int) -> np.ndarray:
     low = corners[0] * (1 - a) + corners[1] * a
     high = corners[2] * (1 - a) + corners[3] * a
     return 2 * (low * (1 - b) + high * b) - 1
+
+
+def _paint(code: str) -> np.ndarray:
+    """'c8a070' as (3,) float32."""
+    return np.array(rgb(code), dtype=np.float32)
 
 
 def _tint(colour: Colour | np.ndarray, tone: np.ndarray) -> np.ndarray:
@@ -122,7 +127,7 @@ def bricks(colours: Sequence[str], mortar: str, width: float = 240, height: floa
         joint = (np.abs(v / height - row - 0.5) > 0.5 - 7 / height) | (np.abs(along - cell - 0.5) > 0.5 - 7 / width)
         tone = 0.92 + 0.16 * chance(11, row, cell) + 0.05 * smooth_noise(u / 40, v / 40, 12)
         brick = _pick(table, chance(13, row, cell)) * tone[:, None]
-        return np.where(joint[:, None], np.float32(rgb(mortar)), brick).astype(np.float32)
+        return np.where(joint[:, None], _paint(mortar), brick).astype(np.float32)
 
     return texture
 
@@ -138,7 +143,7 @@ def tiles(colours: Sequence[str], grout: str, size: float, height: float = 0, ch
         share = ((i + j) % 2) / 2 + 0.1 if checker else chance(21, i, j)
         joint = (np.abs(u / size - i - 0.5) > 0.5 - 4 / size) | (np.abs(v / tall - j - 0.5) > 0.5 - 4 / tall)
         tone = 0.97 + 0.06 * chance(22, i, j) + 0.03 * smooth_noise(u / 130, v / 130, 23)
-        return np.where(joint[:, None], np.float32(rgb(grout)), _pick(table, share) * tone[:, None]).astype(np.float32)
+        return np.where(joint[:, None], _paint(grout), _pick(table, share) * tone[:, None]).astype(np.float32)
 
     return texture
 
@@ -159,7 +164,7 @@ def flagstones(colours: Sequence[str], joint: str, size: float = 620) -> Texture
         edge = np.minimum(edge, (0.5 - np.abs(v / size - row - 0.5)) * size)
         tone = 0.93 + 0.12 * chance(34, row, 2 * cell + second) + 0.05 * smooth_noise(u / 110, v / 110, 35)
         stone = _pick(table, chance(36, row, 2 * cell + second)) * tone[:, None]
-        return np.where(edge[:, None] < 8, np.float32(rgb(joint)), stone).astype(np.float32)
+        return np.where(edge[:, None] < 8, _paint(joint), stone).astype(np.float32)
 
     return texture
 
@@ -195,7 +200,7 @@ def books(palette: Sequence[str], shelf: float, seed: int = 0) -> Texture:
         band = (np.abs(height - 0.72 * tall) < 12) & (chance(54 + seed, row, cell) > 0.5)
         colour = _pick(table, chance(55 + seed, row, cell)) * np.where(band, 1.25, 1.0)[:, None]
         empty = (height > tall) | (chance(56 + seed, row, np.floor(slot / 3)) > 0.9)
-        return np.where(empty[:, None], np.float32(rgb("4a3f36")), np.minimum(colour, 1)).astype(np.float32)
+        return np.where(empty[:, None], _paint("4a3f36"), np.minimum(colour, 1)).astype(np.float32)
 
     return texture
 
@@ -209,7 +214,7 @@ def stripes(colours: Sequence[str], width: float, upright: bool = True, gap: flo
         s = (u if upright else v) / width
         cell = np.floor(s)
         dark = np.abs(s - cell - 0.5) > 0.5 - gap / width / 2
-        colour = np.float32(table)[np.mod(cell, len(table)).astype(np.int64)]
+        colour = np.array(table, dtype=np.float32)[np.mod(cell, len(table)).astype(np.int64)]
         tone = np.where(dark, 0.6, 1 + 0.03 * smooth_noise(u / 200, v / 200, 61)) if gap else 1 + 0 * s
         return (colour * tone[:, None]).astype(np.float32)
 
@@ -222,7 +227,7 @@ def banded(height: float, low: Texture, high: Texture, rail: str = "", thick: fl
     def texture(p: np.ndarray, n: np.ndarray, half: np.ndarray) -> np.ndarray:
         v = p[:, 1] + half[1]
         out = np.where((v < height)[:, None], low(p, n, half), high(p, n, half))
-        return np.where((np.abs(v - height) < thick)[:, None], np.float32(rgb(rail)), out) if rail else out
+        return np.where((np.abs(v - height) < thick)[:, None], _paint(rail), out) if rail else out
 
     return texture
 
@@ -271,12 +276,12 @@ def sky(top: str, low: str, far: str, land: str) -> Texture:
         s = u / (2 * half[1])
         t = np.clip((h - 0.3) / 0.7, 0, 1)[:, None]
         cloud = smooth_noise(s * 2.2, h * 5, 81) * 0.6 + smooth_noise(s * 5, h * 11, 82) * 0.4
-        out = np.float32(rgb(low)) * (1 - t) + np.float32(rgb(top)) * t
+        out = _paint(low) * (1 - t) + _paint(top) * t
         out = out + np.clip(cloud - 0.1, 0, 1)[:, None] * 0.35 * (1 - out)
         hill = 0.34 + 0.06 * smooth_noise(s * 3, 0 * s, 83) + 0.02 * smooth_noise(s * 11, 0 * s, 84)
-        out = np.where((h < hill)[:, None], np.float32(rgb(far)), out)
+        out = np.where((h < hill)[:, None], _paint(far), out)
         near = 0.2 + 0.05 * smooth_noise(s * 4 + 9, 0 * s, 85) + 0.03 * smooth_noise(s * 17, 0 * s, 86)
-        return np.where((h < near)[:, None], np.float32(rgb(land)), out).astype(np.float32)
+        return np.where((h < near)[:, None], _paint(land), out).astype(np.float32)
 
     return texture
 
@@ -309,7 +314,7 @@ def art(kind: str, colours: Sequence[str]) -> Texture:
             out[(np.abs(x) < 0.05) & (y < 0.8)] = c[2]
         else:
             out = c[np.mod(np.floor((x + 0.6 * y + 4) * 2.2), len(c)).astype(np.int64)].copy()
-        out[(np.abs(x) > 0.9) | (np.abs(y) > 1 - 0.1 * half[0] / half[1])] = np.float32(rgb("f2efe8"))
+        out[(np.abs(x) > 0.9) | (np.abs(y) > 1 - 0.1 * half[0] / half[1])] = _paint("f2efe8")
         return out
 
     return texture

@@ -76,7 +76,7 @@ def test_the_whole_person_stays_inside_the_frame(name: str) -> None:
 def test_nothing_stands_near_the_person_or_before_them(name: str) -> None:
     """Whatever is not flat on the floor lies at least 1.2 m beyond the centre, as seen by every camera."""
     for camera, solids, hits in seen(name, 96):
-        half, turn, centre = solids.half[hits.index], solids.rotation[hits.index], solids.centre[hits.index]
+        half, turn, centre = solids.half[hits.solid], solids.rotation[hits.solid], solids.centre[hits.solid]
         assert np.all(np.abs(hits.point) <= half * (1 + 1e-3) + 1), "points lie on their solids"
         world = np.einsum("nij,nj->ni", turn, hits.point) + centre
         raised = world[:, 1] > 12
@@ -89,7 +89,7 @@ def test_nothing_stands_near_the_person_or_before_them(name: str) -> None:
 def test_pixels_show_what_projects_onto_them(name: str) -> None:
     size = 48
     for camera, solids, hits in seen(name, size):
-        turn, centre = solids.rotation[hits.index], solids.centre[hits.index]
+        turn, centre = solids.rotation[hits.solid], solids.centre[hits.solid]
         pixels = camera.project(np.einsum("nij,nj->ni", turn, hits.point) + centre)
         column, row = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
         np.testing.assert_allclose(pixels, np.stack([column.ravel(), row.ravel()], axis=1), atol=0.01)
