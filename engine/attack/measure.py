@@ -1,0 +1,115 @@
+"""The columns of a row: what an attacked frame does to the prediction, in every unit that is reported."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from turncoat.engine.attack.ascent import reference_paint
+from turncoat.engine.attack.pair import Pair, from_bytes, to_bytes
+from turncoat.engine.attack.similarity import crop_similarity, similarity
+from turncoat.kernels.pose_error import bone_ratios, mpjpe, n_mpjpe, pa_mpjpe, procrustes, yaw_deg
+
+Columns = dict[str, Any]
+"""Column name -> one value a sample: an array or a list."""
+
+
+class Admitted(NamedTuple):
+    """N samples that an attack can begin on; computed once, in float32. All batch first."""
+
+    appearance: Tensor  # what the painter paints from: (N, 128) codes, or (N, G, 3) colours of garments
+    canvas: Any  # what the painter keeps
+    clean_pose: Tensor  # (N, J, 3) mm, the target on the clean frame: Algorithm 1's q
+    synthesis: Tensor  # (N, 3, H, W) uint8, the unattacked repainting
+    synthesis_pose: Tensor  # (N, J, 3) mm, the target on it before rounding
+    error_initial: Tensor  # (N,) mm, between the two
+    box: Tensor | None = None  # (N, 4) the generator's crop
+
+    def usable(self) -> Tensor:
+        """(N,) bool: codes and poses are finite."""
+        return self.appearance.flatten(1).isfinite().all(dim=1) & self.error_initial.isfinite()
+
+
+class Effect(NamedTuple):
+    """What a batch of attacked frames does, measured in float32."""
+
+    error: Tensor  # (N,) mm, before rounding
+    verified: Tensor  # (N,) mm, on the 8-bit frames
+    columns: Columns
+
+
+def admit(
+    pair: Pair, painter: Any, appearance: Tensor, canvas: Any, clean: Tensor, box: Tensor | None = None
+) -> Admitted:
+    """Predict on clean frames (N, 3, H, W) and on their unattacked repainting; Algorithm 1, lines 2 to 5."""
+    clean_pose = pair.predict(clean)
+    synthesis = reference_paint(pair, painter, appearance, canvas)
+    pose = pair.predict(synthesis)
+    return Admitted(appearance, canvas, clean_pose, to_bytes(synthesis), pose, mpjpe(pose, clean_pose), box)
+
+
+def effect(pair: Pair, admitted: Admitted, attacked: Tensor, truth: Tensor | None, crop_size: int = 0) -> Effect:
+    """Measure attacked frames against the clean predictions, the synthesis and the truth.
+
+    Args:
+        pair: whose target predicts.
+        admitted: the N samples.
+        attacked: (N, 3, H, W) in [0, 1], before rounding.
+        truth: (N, J, 3) mm, or None.
+        crop_size: side of the crop in the crop metrics, pixels; needed where the admitted samples have a box.
+
+    Poses, N- and PA-MPJPE, bones, yaw and pictures belong to the 8-bit frame: what a camera or a file would hold.
+    """
+    clean = admitted.clean_pose
+    error = mpjpe(pair.predict(attacked), clean)
+    rounded = to_bytes(attacked)
+    pose = pair.predict(from_bytes(rounded))
+    verified = mpjpe(pose, clean)
+    ratios = bone_ratios(pose, clean)
+    low, high = _percentiles(ratios, (0.05, 0.95))
+    columns: Columns = {
+        "error_initial_mm": admitted.error_initial,
+        "error_final_mm": error,
+        "error_verified_mm": verified,
+        "error_n_mm": n_mpjpe(pose, clean),
+        "error_pa_mm": pa_mpjpe(pose, clean),
+        "error_from_synthesis_mm": mpjpe(pose, admitted.synthesis_pose),
+        "bone_ratio_p5": low,
+        "bone_ratio_p95": high,
+        "yaw_deg": yaw_deg(procrustes(pose, clean)[2]),
+        "pose_clean": clean,
+        "pose_synthesis": admitted.synthesis_pose,
+        "pose_attacked": pose,
+        **similarity(rounded, admitted.synthesis),
+    }
+    if admitted.box is not None:
+        columns |= crop_similarity(rounded, admitted.synthesis, admitted.box, crop_size)
+    if truth is not None:
+        columns |= {"error_gt_clean_mm": mpjpe(clean, truth), "error_gt_attacked_mm": mpjpe(pose, truth)}
+    return Effect(error, verified, {name: to_numpy(value) for name, value in columns.items()})
+
+
+def to_numpy(value: Any) -> Any:
+    """Tensors as arrays on the host; anything else as it is."""
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+
+
+def draws_columns(errors: Tensor, threshold_mm: float) -> Columns:
+    """Columns about a control's draws; errors (K, N) mm of K draws for N samples, NaN where a sample has fewer."""
+    tried = ~errors.isnan()
+    draws = tried.sum(dim=0)
+    return {
+        "draws": to_numpy(draws),
+        "draws_mean_mm": to_numpy(errors.nanmean(dim=0)),
+        "draws_past": to_numpy((errors > threshold_mm).sum(dim=0) / draws),
+    }
+
+
+def strongest_draw(errors: Tensor) -> Tensor:
+    """Index of each sample's largest error, (K, N) -> (N,); NaN never wins."""
+    return errors.nan_to_num(nan=-1.0).argmax(dim=0)
+
+
+def _percentiles(values: Tensor, at: tuple[float, ...]) -> Tensor:
+    """Percentiles of each row, (B, K) -> (len(at), B); NaN where a row holds one, infinity among the largest."""
+    return torch.quantile(values, torch.tensor(at, dtype=values.dtype, device=values.device), dim=1)

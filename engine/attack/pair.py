@@ -1,0 +1,109 @@
+"""The two networks of an attack, and the precision they compute in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from turncoat.kernels.errors import ConfigError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A generator that repaints and a target whose prediction is attacked; often one and the same network.
+
+    Attributes:
+        generator: a `DisentangledNetwork`; None when no appearance code is touched (the colour attack).
+        target: a `PoseTarget`.
+        names: what the columns `generator` and `target` show.
+        device: where both lie.
+        precision: of the attack's steps, "float32" or "bfloat16". Everything outside `reduced` is float32.
+    """
+
+    generator: Any
+    target: Any
+    names: tuple[str, str]
+    device: torch.device
+    precision: str = "float32"
+
+    @property
+    def backend(self) -> str:
+        """What the column `backend` shows."""
+        return f"torch-{self.precision}"
+
+    @contextmanager
+    def reduced(self) -> Iterator[None]:
+        """Inside, both networks compute in `precision`; networks that have no choice stay in float32."""
+        with compute_in(DTYPES[self.precision], self.generator, self.target):
+            yield
+
+    def predict(self, frames: Tensor) -> Tensor:
+        """The target's poses in float32: (B, 3, H, W) in [0, 1] -> (B, J, 3) mm."""
+        with torch.no_grad(), compute_in(torch.float32, self.target):
+            return self.target.predict(frames).float()
+
+    def predict_rounded(self, frames: Tensor) -> Tensor:
+        """The target's poses in float32 on the frames as a picture file would hold them, 8 bits a channel."""
+        return self.predict(from_bytes(to_bytes(frames)))
+
+    def frames(self, pictures: np.ndarray) -> Tensor:
+        """uint8 (B, 3, H, W) at rest -> float32 (B, 3, H, W) in [0, 1] on the device."""
+        return from_bytes(torch.from_numpy(pictures).to(self.device))
+
+
+@contextmanager
+def compute_in(dtype: torch.dtype, *networks: Any) -> Iterator[None]:
+    """Inside, each network that has a `compute_dtype` computes in `dtype`."""
+    before = [(network, network.compute_dtype) for network in networks if hasattr(network, "compute_dtype")]
+    try:
+        for network, _ in before:
+            network.compute_dtype = dtype
+        yield
+    finally:
+        for network, old in before:
+            network.compute_dtype = old
+
+
+def to_bytes(frames: Tensor) -> Tensor:
+    """float (B, 3, H, W) in [0, 1] -> uint8, to the nearest grey level."""
+    return (frames.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+
+
+def from_bytes(pictures: Tensor) -> Tensor:
+    """uint8 (B, 3, H, W) -> float32 in [0, 1]."""
+    return pictures.to(torch.float32) / 255
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """ "float32" or "bfloat16"; "auto" is bfloat16 where the processor multiplies it in hardware."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    probes = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return "bfloat16" if any(probe is not None and probe() for probe in probes) else "float32"
+
+
+def choose_device(wanted: str, network: Any) -> torch.device:
+    """The torch device of that name; "auto" is where the network's weights lie.
+
+    Raises:
+        ConfigError: torch knows no such device, or this machine has none.
+    """
+    if wanted == "auto":
+        weights = next(iter(network.parameters()), None) if hasattr(network, "parameters") else None
+        return weights.device if weights is not None else torch.device("cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device is {wanted!r}: {str(error).splitlines()[0]}; choose cpu, or cuda where there is a GPU."
+        ) from error
+    return device

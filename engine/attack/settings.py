@@ -1,0 +1,103 @@
+"""What an attack may do, how long, and what it writes down."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from turncoat.export.attack_step import Objective
+from turncoat.kernels.settings import Settings
+
+APPEARANCE_ATTACKS = ("paper", "free", "natural")
+COLOUR_ATTACKS = ("colours-0.1", "colours-0.2", "colours-free")
+_COLOURS = re.compile(r"colours-(free|0?\.\d*[1-9]\d*)")
+
+
+class AttackSettings(Settings):
+    """Settings of an attack; saved in run.json.
+
+    Attributes:
+        attacks: which attacks, by the name that the column `setting` shows. `paper`: the raw appearance code, unbounded
+            (Algorithm 1 to the letter); `free`: whitened, unbounded; `natural`: whitened, kept inside the ball that
+            holds 99 % of natural codes; `colours-0.1`, `colours-0.2` (any budget in (0, 1)), `colours-free`: the
+            garments' colours, at most so far from their own, or anywhere in [.05, .95].
+        threshold_mm: an error past it ends the attack.
+        iterations: largest number of gradient steps on an appearance code.
+        step_size: step of the ascent, one number for all appearance attacks or one for each; empty: what the weights
+            recorded, else chosen on validation frames.
+        step_size_frames, step_size_iterations: frames and iterations that the choice is made on.
+        colour_iterations: number of gradient steps on colours; all are made, the strongest colours count.
+        draws: how many random colours, or other people's codes, a control takes the strongest of.
+        controls: whether controls stand beside the attacks.
+        objective: what is climbed: the squared distance of Algorithm 1, line 9, or MPJPE.
+        precision: of the attack's steps. Admission and verification are always float32. `auto` is bfloat16 where the
+            processor computes in it, else float32.
+        batch: samples that are computed together; changes speed only.
+        seed: of all randomness, together with sample and purpose.
+        device: a torch device, or `auto`: where the network lies.
+    """
+
+    attacks: tuple[str, ...] = ("paper", "natural")
+    threshold_mm: float = Field(default=175.0, gt=0)
+    iterations: int = Field(default=500, ge=1)
+    step_size: dict[str, float] = Field(default_factory=dict)
+    step_size_frames: int = Field(default=50, ge=1)
+    step_size_iterations: int = Field(default=100, ge=1)
+    colour_iterations: int = Field(default=60, ge=1)
+    draws: int = Field(default=20, ge=1)
+    controls: bool = True
+    objective: Objective = "squared"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    batch: int = Field(default=64, ge=1)
+    seed: int = Field(default=0, ge=0)
+    device: str = "auto"
+
+    @field_validator("attacks", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("attacks")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in APPEARANCE_ATTACKS and not _COLOURS.fullmatch(name):
+                known = ", ".join(APPEARANCE_ATTACKS + COLOUR_ATTACKS)
+                raise ValueError(f"there is no attack {name!r}; there are {known}")
+        if not value or len(set(value)) < len(value):
+            raise ValueError("name at least one attack, and each only once")
+        return value
+
+    @field_validator("step_size", mode="before")
+    @classmethod
+    def _for_all(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        return value if isinstance(value, Mapping) else dict.fromkeys(APPEARANCE_ATTACKS, value)
+
+    @field_validator("step_size")
+    @classmethod
+    def _sizes(cls, value: dict[str, float]) -> dict[str, float]:
+        for name, size in value.items():
+            if name not in APPEARANCE_ATTACKS:
+                raise ValueError(f"{name!r} has no step size; {', '.join(APPEARANCE_ATTACKS)} have")
+            if size <= 0:
+                raise ValueError(f"the step size of {name!r} is {size}; it has to be above 0")
+        return value
+
+    @property
+    def appearance_attacks(self) -> tuple[str, ...]:
+        """Those of `attacks` that change an appearance code."""
+        return tuple(name for name in self.attacks if name in APPEARANCE_ATTACKS)
+
+    @property
+    def colour_attacks(self) -> tuple[str, ...]:
+        """Those of `attacks` that change the garments' colours."""
+        return tuple(name for name in self.attacks if name not in APPEARANCE_ATTACKS)
+
+
+def colour_budget(name: str) -> float | None:
+    """Largest change of a colour channel that `colours-*` allows; None for `colours-free`."""
+    amount = name.removeprefix("colours-")
+    return None if amount == "free" else float(amount)

@@ -1,0 +1,83 @@
+"""The step size decides the success rate, so it is chosen for each network on frames that are not attacked later."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from turncoat.engine.attack.appearance import attack_codes
+from turncoat.engine.attack.block import Block
+from turncoat.engine.attack.measure import Admitted
+from turncoat.engine.attack.outcomes import Outcome
+from turncoat.engine.attack.pair import Pair
+from turncoat.engine.attack.settings import AttackSettings
+
+# Raw codes differ tenfold in scale between channels and networks; whitened ones have unit variance.
+LADDERS = {"paper": (0.1, 0.3, 1.0, 3.0), "free": (0.03, 0.1, 0.3, 1.0), "natural": (0.03, 0.1, 0.3, 1.0)}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How one step size did: share fooled, steps made on average, largest error on average (mm)."""
+
+    step_size: float
+    success: float
+    mean_iterations: float
+    mean_best_mm: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A step size and where it comes from: "given", "weights", or the split of the frames it was chosen on."""
+
+    step_size: float
+    step_size_from: str
+    ladder: tuple[Rung, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """As run.json keeps it."""
+        return {
+            "step_size": self.step_size,
+            "step_size_from": self.step_size_from,
+            "ladder": [asdict(rung) for rung in self.ladder],
+        }
+
+
+def known_step_size(name: str, settings: AttackSettings, generator: Any) -> Choice | None:
+    """The step size that the settings give, or that was recorded with the weights; None if there is neither."""
+    if name in settings.step_size:
+        return Choice(settings.step_size[name], "given")
+    recorded = (getattr(generator, "metadata", None) or {}).get("attack_step_size", {})
+    return Choice(float(recorded[name]), "weights") if name in recorded else None
+
+
+def choose_step_size(
+    pair: Pair, admitted: Admitted, name: str, settings: AttackSettings, source: str, truth: Tensor | None = None
+) -> Choice:
+    """Try the ladder of an attack on admitted frames; the highest success wins, then the fewest steps, then the error.
+
+    Args:
+        pair: generator and target.
+        admitted: frames that are not attacked later.
+        name: `paper`, `free` or `natural`.
+        settings: of the attack; `step_size_iterations` bounds the steps made here.
+        source: which split the frames are of, for the record.
+        truth: not needed.
+    """
+    short = settings.model_copy(update={"iterations": min(settings.iterations, settings.step_size_iterations)})
+    rungs = tuple(_rung(size, attack_codes(pair, admitted, name, size, short, truth)) for size in LADDERS[name])
+    best = max(rungs, key=lambda rung: (rung.success, -rung.mean_iterations, rung.mean_best_mm))
+    return Choice(best.step_size, source, rungs)
+
+
+def _rung(step_size: float, block: Block) -> Rung:
+    attacked = [
+        n for n, outcome in enumerate(block.outcome) if outcome not in (Outcome.PAST_BEFORE, Outcome.NOT_FINITE)
+    ]
+    if not attacked:
+        return Rung(step_size, 0.0, 0.0, 0.0)
+    fooled = [block.outcome[n] is Outcome.FOOLED for n in attacked]
+    best = np.asarray(block.columns["error_best_mm"])[attacked]
+    iterations = np.asarray(block.columns["iterations"])[attacked]
+    return Rung(step_size, float(np.mean(fooled)), float(iterations.mean()), float(best.mean()))

@@ -1,0 +1,100 @@
+"""Which frames are attacked, and in which parts."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from turncoat.engine.runs import INDEX_COLUMNS
+from turncoat.kernels.errors import DataError
+from turncoat.training.data import GROUPS, Dataset
+from turncoat.training.data.samplers import balanced_selection
+
+PART = 32  # samples in a part: what a killed sweep loses at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Frames to attack: so many of every subject in each group, balanced over actions.
+
+    Attributes:
+        split: `held-out` are other trials of what the training subjects did, as in the paper's Table 1.
+        groups: chosen and reported apart.
+        subjects: None: all that the split has.
+        per_subject: frames of each subject in each group.
+    """
+
+    split: str = "held-out"
+    groups: tuple[str, ...] = tuple(GROUPS)
+    subjects: tuple[str, ...] | None = None
+    per_subject: int = 100
+
+    def rows(self, dataset: Dataset, seed: int) -> np.ndarray:
+        """Rows int64, at least half a second apart within a sequence; the groups one after the other.
+
+        Raises:
+            DataError: an unknown split, group or subject, or too few frames.
+        """
+        found = [
+            balanced_selection(
+                dataset,
+                split=self.split,
+                group=group,
+                per_subject=self.per_subject,
+                seed=seed,
+                subject=list(self.subjects) if self.subjects else None,
+            )
+            for group in self.groups
+        ]
+        if not found:
+            raise DataError(f"No group of actions is asked for; there are {', '.join(GROUPS)}.")
+        return np.concatenate(found)
+
+    def facts(self, dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
+        """As run.json keeps it."""
+        ids = dataset.column("sample_id")[rows].tolist()
+        subjects = sorted(set(dataset.column("subject")[rows].tolist()))
+        return {
+            "split": self.split,
+            "groups": list(self.groups),
+            "subjects": subjects,
+            "per_subject": self.per_subject,
+            **facts_of(ids),
+        }
+
+
+def facts_of(sample_ids: Sequence[str]) -> dict[str, Any]:
+    """Count and hash of the samples, in their order."""
+    return {"frames": len(sample_ids), "sample_ids_hash": hashlib.sha256("\n".join(sample_ids).encode()).hexdigest()}
+
+
+def parts_of(rows: np.ndarray) -> list[np.ndarray]:
+    """The rows in parts of 32, whatever the batch: so that a run's files do not depend on it."""
+    return [rows[at : at + PART] for at in range(0, len(rows), PART)]
+
+
+def index_rows(dataset: Dataset, rows: np.ndarray) -> list[dict[str, Any]]:
+    """The index columns of samples, one dictionary a row; columns that the dataset lacks are None."""
+    columns = {}
+    for name in INDEX_COLUMNS:
+        try:
+            columns[name] = dataset.column(name)[rows].tolist()
+        except DataError:
+            columns[name] = [None] * len(rows)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def validation_rows(dataset: Dataset, wanted: int, seed: int, avoid: np.ndarray) -> tuple[np.ndarray, str]:
+    """Frames to choose step sizes on, and the split they are of: validation, else training frames not attacked."""
+    splits = dataset.column("split")
+    for split in ("validation", "train"):
+        rows = np.setdiff1d(np.flatnonzero(splits == split), avoid)
+        if len(rows):
+            order = np.random.default_rng([seed, len(rows)]).permutation(len(rows))
+            return rows[order[:wanted]], split
+    raise DataError(
+        f"{dataset.folder} has neither validation nor training frames to choose a step size on; give one "
+        "with --step-size."
+    )

@@ -1,0 +1,234 @@
+"""Attacking a dataset: from a network and a folder of frames to a run folder."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from turncoat.engine.attack.appearance import space_of
+from turncoat.engine.attack.outcomes import FAILED, Outcome
+from turncoat.engine.attack.pair import Pair, choose_device, choose_precision
+from turncoat.engine.attack.settings import AttackSettings, colour_budget
+from turncoat.engine.attack.step_size import Choice, choose_step_size, known_step_size
+from turncoat.engine.runs import Run, RunWriter
+from turncoat.engine.runs.provenance import machine, versions
+from turncoat.engine.sweep.jobs import CodeJob, ColourJob, Job, admit_rows
+from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
+from turncoat.kernels.errors import ConfigError
+from turncoat.training.data import Dataset, open_dataset
+
+Progress = Callable[..., None]
+
+
+def attack_dataset(
+    network: Any,
+    dataset: Dataset | str | Path,
+    settings: AttackSettings | None = None,
+    out: str | Path = "runs/attack",
+    *,
+    target: Any = None,
+    selection: Selection | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    command: str | None = None,
+) -> Run:
+    """Attack frames of a dataset and write a run folder.
+
+    Args:
+        network: the generator, a `DisentangledNetwork`, or the path or shipped name of one.
+        dataset: an open dataset, or its folder.
+        settings: of the attack; the defaults are the paper's threshold and iterations, `paper` and `natural`.
+        out: the run folder; it must be empty or missing.
+        target: the network that is attacked, likewise; None: the generator itself.
+        selection: which frames; the default is 100 held-out frames of every training subject, everyday and acrobatic.
+        resume: go on with a killed run in `out`; it ends with the same table as an undisturbed one.
+        progress: called as ``progress(done, total, **facts)`` after each part of the work.
+        command: command line to record.
+
+    Raises:
+        ConfigError: `out` holds something else, settings do not fit the network.
+        DataError: dataset or weights cannot be read, or hold too few frames.
+    """
+    settings = settings or AttackSettings()
+    selection = selection or Selection()
+    data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    pair, identity = _pair(network, target, settings)
+    rows = selection.rows(data, settings.seed)
+    if settings.colour_attacks:
+        layers = data.layers(rows[:1])
+        identity |= {"materials": list(layers.materials), "garments": [bool(is_one) for is_one in layers.garment]}
+    for name in settings.appearance_attacks:
+        space_of(name, pair.generator, pair.device)  # says at once if the weights lack what it needs
+    parts = parts_of(rows)
+    families = [
+        job for job, names in ((CodeJob, settings.appearance_attacks), (ColourJob, settings.colour_attacks)) if names
+    ]
+    writer = RunWriter.open(
+        out,
+        {
+            "settings": settings.model_dump(mode="json"),
+            "selection": selection.facts(data, rows),
+            "dataset": _dataset_facts(data),
+            **identity,
+            "backend": pair.backend,
+            "parts": len(parts) * len(families),
+            "command": command,
+            "versions": versions(),
+            "machine": machine(str(pair.device)),
+        },
+        resume=resume,
+    )
+    return _sweep(writer, pair, data, rows, parts, families, settings, progress)
+
+
+def _sweep(
+    writer: RunWriter,
+    pair: Pair,
+    data: Dataset,
+    rows: np.ndarray,
+    parts: list[np.ndarray],
+    families: Sequence[type[Job]],
+    settings: AttackSettings,
+    progress: Progress | None,
+) -> Run:
+    """Do the parts that are not there yet, several at a time where the batch is larger than a part."""
+    started, before = time.monotonic(), float(writer.info["wall_s"])
+    choices = _step_sizes(writer, pair, data, rows, settings)
+    names = tuple(sorted(set(data.column("subject")[rows].tolist())))
+    total, done = len(parts) * len(families), 0
+    together = max(1, settings.batch // len(parts[0]))
+    for number, family in enumerate(families):
+        job: Job | None = None
+        missing = [k for k in range(len(parts)) if not writer.has(number * len(parts) + k)]
+        done += len(parts) - len(missing)
+        for at in range(0, len(missing), together):
+            chunk = missing[at : at + together]
+            if job is None:
+                job = family(pair, data, settings, choices, names)
+            clock = time.monotonic()
+            found = job.rows_of(np.concatenate([parts[k] for k in chunk]))
+            for k in chunk:
+                ids = set(data.column("sample_id")[parts[k]].tolist())
+                writer.write(number * len(parts) + k, [row for row in found if row["sample_id"] in ids])
+            done += len(chunk)
+            facts = {
+                "family": family.name,
+                "samples": int(sum(len(parts[k]) for k in chunk)),
+                "seconds": round(time.monotonic() - clock, 3),
+            }
+            writer.log(part=chunk[-1], parts=total, **facts)
+            writer.save(wall_s=round(before + time.monotonic() - started, 3))
+            if progress is not None:
+                progress(done, total, attack=family.name)
+        if job is not None:
+            _add_throughput(writer, job.throughput)
+    return _finish(writer, settings, choices, pair)
+
+
+def _finish(writer: RunWriter, settings: AttackSettings, choices: dict[str, Choice], pair: Pair) -> Run:
+    """Count outcomes by attack, and close the run."""
+    run = Run(writer.folder, writer.info)
+    attacks, failed = dict(writer.info.get("attacks", {})), 0
+    for name in settings.attacks:
+        family = "appearance" if name in settings.appearance_attacks else "colours"
+        rows = run.rows(attack=family, setting=name)
+        counts = Counter(rows["outcome"].tolist())
+        checked = [held for held in rows["confirmed_first"].tolist() if held is not None]
+        budget = space_of(name, pair.generator, pair.device)[1] if family == "appearance" else colour_budget(name)
+        attacks[name] = {
+            **attacks.get(name, {}),
+            "attack": family,
+            "budget": budget,
+            "controls": sorted(set(run.rows(attack="control", setting=name)["control"].tolist())),
+            "rows": len(rows["outcome"]),
+            "outcomes": {outcome.value: counts[outcome.value] for outcome in Outcome if counts[outcome.value]},
+            "confirmed_first": float(np.mean(checked)) if checked else None,
+        }
+        failed += sum(counts[outcome.value] for outcome in FAILED)
+    return writer.finish(attacks=attacks, failed=failed)
+
+
+def _step_sizes(
+    writer: RunWriter, pair: Pair, data: Dataset, rows: np.ndarray, settings: AttackSettings
+) -> dict[str, Choice]:
+    """Step sizes of the appearance attacks: those of an earlier start of this run, given, recorded, or chosen now."""
+    choices, admitted, source = {}, None, ""
+    attacks = dict(writer.info.get("attacks", {}))
+    for name in settings.appearance_attacks:
+        earlier = attacks.get(name, {})
+        if "step_size" in earlier:
+            choices[name] = Choice(earlier["step_size"], earlier["step_size_from"])
+            continue
+        choice = known_step_size(name, settings, pair.generator)
+        if choice is None:
+            if admitted is None:
+                chosen, source = validation_rows(data, settings.step_size_frames, settings.seed, rows)
+                admitted = admit_rows(pair, data, chosen, settings.batch)[0]
+            writer.log(choosing_step_size_of=name, frames=len(admitted.error_initial))
+            choice = choose_step_size(pair, admitted, name, settings, source)
+        choices[name] = choice
+        attacks[name] = choice.facts()
+        writer.save(attacks=attacks)
+    return choices
+
+
+def _add_throughput(writer: RunWriter, throughput: dict[str, tuple[int, float]]) -> None:
+    """Note frames a second of every attack: samples really attacked over the seconds they took, in this process."""
+    attacks = dict(writer.info.get("attacks", {}))
+    for name, (samples, seconds) in throughput.items():
+        attacks[name] = {**attacks.get(name, {}), "frames_per_s": round(samples / seconds, 3) if seconds > 0 else None}
+    writer.save(attacks=attacks)
+
+
+def _pair(network: Any, target: Any, settings: AttackSettings) -> tuple[Pair, dict[str, Any]]:
+    """Load what is given by name, check that it can be attacked, and say what it is."""
+    generator, generator_path = _loaded(network)
+    attacked, target_path = (generator, generator_path) if target is None else _loaded(target)
+    if getattr(attacked, "has_regressor", True) is False:
+        raise ConfigError(
+            "The target has no pose regressor, so it predicts no pose; run `turncoat fit-regressor` on it first."
+        )
+    device = choose_device(settings.device, generator)
+    for one in {id(network): network for network in (generator, attacked)}.values():
+        if hasattr(one, "to"):
+            one.to(device)
+        if hasattr(one, "eval"):
+            one.eval()
+            one.requires_grad_(False)
+    names = (_name(generator, generator_path), _name(attacked, target_path))
+    pair = Pair(generator, attacked, names, device, choose_precision(settings.precision, device))
+    return pair, {
+        "generator": _network_facts(generator, names[0], generator_path),
+        "target": _network_facts(attacked, names[1], target_path),
+    }
+
+
+def _loaded(network: Any) -> tuple[Any, str | None]:
+    if not isinstance(network, (str, Path)):
+        return network, None
+    from turncoat.training.checkpoint import load_network
+
+    return load_network(network), str(network)
+
+
+def _name(network: Any, path: str | None) -> str:
+    if path is not None:
+        return Path(path).stem
+    return str((getattr(network, "metadata", None) or {}).get("name", type(network).__name__))
+
+
+def _network_facts(network: Any, name: str, path: str | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "path": path,
+        "weights_hash": getattr(network, "weights_hash", None),
+        "metadata": getattr(network, "metadata", None) or {},
+    }
+
+
+def _dataset_facts(data: Dataset) -> dict[str, Any]:
+    known = {name: data.info.get(name) for name in ("name", "recipe", "preset", "fingerprint", "bytes_hash")}
+    return {"folder": str(data.folder), **known, "frame_size": data.size}
