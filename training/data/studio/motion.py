@@ -278,7 +278,8 @@ def _heading(rotation: np.ndarray) -> float:
     return float(np.arctan2(forward[0], forward[2]))
 
 
-def _yaw(angle: float) -> np.ndarray:
+def yaw_matrix(angle: float) -> np.ndarray:
+    """(3, 3): a turn about the vertical, from +Z towards +X, radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
@@ -316,7 +317,7 @@ def compose(body: Body, action: str, split: str, instants: int, step_s: float, r
         turn = np.eye(3)
         probe_rotation, _ = _sample(clip, body, probe)
         if heading is not None and action not in ACROBATIC:
-            turn = _yaw(heading - _heading(probe_rotation[0]))
+            turn = yaw_matrix(heading - _heading(probe_rotation[0]))
         heading = _heading(turn @ probe_rotation[1])
         if len(mine) == 0:
             continue

@@ -21,7 +21,7 @@ from turncoat.training.data.studio.rooms import ROOMS
 SCENES: tuple[str, ...] = ("loft", "gym", "kitchen", "studio", "courtyard")
 UNSEEN_SCENE: str = "courtyard"
 
-FOCAL = 1.62
+FOCAL = 1.5
 """Focal length in units of the frame's side."""
 
 SUPERSAMPLING = 4

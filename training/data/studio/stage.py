@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 from turncoat.training.data.studio import motion, raster
-from turncoat.training.data.studio.body import load_body, skin, vertex_normals
+from turncoat.training.data.studio.body import Body, load_body, skin, vertex_normals
 from turncoat.training.data.studio.recipe import INSTANTS, STEP_S, Sequence, sequence_seed, wardrobe
 from turncoat.training.data.studio.scene import AMBIENT, LIGHTS, Camera, cameras
 from turncoat.training.data.studio.wardrobe import Dressed, dress
@@ -54,32 +54,39 @@ def _movement(sequence: Sequence, seed: int) -> tuple[motion.Movement, float, np
 
 
 def place(sequence: Sequence, dressed: Dressed, moved: motion.Movement, yaw: float, centre: np.ndarray, *, size: int) -> Staged:
-    """Any dressed body in a movement (the ``crossed`` set changes one of the two)."""
-    body = dressed.body
-    turn = motion._yaw(yaw)
+    """Any dressed body in a movement (the ``crossed`` set changes one of the two).
+
+    Where somebody would leave a picture, place and roaming are reduced; if that is not enough, as for people lying
+    towards a camera, the sequence is turned until it fits.
+    """
+    body, views = dressed.body, cameras(sequence.scene, size)
     root = moved.root_mm.copy()
     flat = root[:, [0, 2]] - root[:, [0, 2]].mean(0)
     root[:, [0, 2]] = ROAM_MM * np.tanh(flat / ROAM_MM)
-    rotation = turn @ moved.rotation
-    heads = motion.place_bones(body, rotation, root @ turn.T)
     vertices = np.empty((len(root), len(dressed.vertices), 3), np.float32)
-    small = rotation.astype(np.float32)
-    for t in range(len(root)):
-        shift = heads[t] - np.einsum("jik,jk->ji", rotation[t], body.head)
-        skin(dressed.vertices, body.rig.weight_bone, body.rig.weight, small[t], shift.astype(np.float32), vertices[t])
-    low = vertices[:, dressed.used, 1].min(1).astype(float)
-    floor = np.minimum(low, np.quantile(low, 0.1)) if moved.flying else low
-    joints = body.joints(rotation, heads)
-    views = cameras(sequence.scene, size)
-    middle = vertices[:, dressed.used][:, :, [0, 2]].mean(1).astype(float)  # of the body, which may lie far from its root
-    for free in (1.0, 0.5, 0.0):  # share of place and roaming that is kept; less where somebody would leave a picture
+    for attempt, free in enumerate((1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0)):
+        if attempt in (0, 3, 4, 5, 6):
+            rotation, heads = _turned(body, moved, root, motion.yaw_matrix(yaw + np.pi / 5 * max(attempt - 2, 0)))
+            small = rotation.astype(np.float32)
+            for t in range(len(root)):
+                shift = heads[t] - np.einsum("jik,jk->ji", rotation[t], body.head)
+                skin(dressed.vertices, body.rig.weight_bone, body.rig.weight, small[t], shift.astype(np.float32), vertices[t])
+            shown = vertices[:, dressed.used].astype(float)
+            low, middle = shown[..., 1].min(1), (shown.min(1) + shown.max(1))[:, [0, 2]] / 2
+            floor = np.minimum(low, np.quantile(low, 0.1)) if moved.flying else low
         offset = np.empty((len(root), 3))
         offset[:, 1] = -floor
         offset[:, [0, 2]] = centre * free - middle.mean(0) - (1 - free) * (middle - middle.mean(0))
-        shifted = vertices + offset[:, None].astype(np.float32)
-        if all(_inside(shifted, dressed.used, *_projection(camera), np.float32(size)) for camera in views):
+        placed = vertices + offset[:, None].astype(np.float32)
+        if all(inside_frame(placed, dressed.used, *_projection(camera), np.float32(size)) for camera in views):
             break
-    return Staged(sequence, dressed, moved, shifted, (joints + offset[:, None]).astype(np.float32), views)
+    joints = body.joints(rotation, heads) + offset[:, None]
+    return Staged(sequence, dressed, moved, placed, joints.astype(np.float32), views)
+
+
+def _turned(body: Body, moved: motion.Movement, root: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rotation = turn @ moved.rotation
+    return rotation, motion.place_bones(body, rotation, root @ turn.T)
 
 
 def _projection(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -87,7 +94,8 @@ def _projection(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _inside(vertices, used, rotation, translation, intrinsics, size):  # type: ignore[no-untyped-def]
+def inside_frame(vertices, used, rotation, translation, intrinsics, size):  # type: ignore[no-untyped-def]
+    """Whether the used vertices (T, n, 3) world mm all project at least one pixel inside a frame of ``size``."""
     for t in range(vertices.shape[0]):
         for k in range(used.shape[0]):
             v = vertices[t, used[k]]
