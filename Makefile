@@ -12,7 +12,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 # One thread for each of pytest's workers: more of them only fight over the processors.
-TEST := OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist worksteal
+TEST := OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist loadfile
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -44,7 +44,7 @@ clean:
 # because constraints.txt was resolved for it.
 $(READY): pyproject.toml constraints.txt
 	@new='import sys; sys.exit(sys.version_info < (3, 11))'; \
-	if ! $(RUN)/python -c "$$new" 2>/dev/null; then \
+	if ! $(RUN)/python -c "import pip; $$new" 2>/dev/null; then \
 	  for python in $(PYTHON) python3.11 python3.12 python3.13 python3 python; do \
 	    if $$python -c "$$new" >/dev/null 2>&1; then found=$$python; break; fi; \
 	  done; \
