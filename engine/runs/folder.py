@@ -212,7 +212,7 @@ def _column(array: pa.Array) -> np.ndarray:
     if pa.types.is_list(array.type):
         out = np.empty(len(array), dtype=object)
         for index, item in enumerate(array):
-            out[index] = item.values.to_numpy() if item.is_valid else None
+            out[index] = item.values.to_numpy().copy() if item.is_valid else None
         return out
     if pa.types.is_string(array.type) or pa.types.is_boolean(array.type):
         return np.array(array.to_pylist() + [None], dtype=object)[:-1]

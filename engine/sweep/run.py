@@ -207,16 +207,20 @@ def _pair(network: Any, target: Any, settings: AttackSettings) -> tuple[Pair, di
 
 
 def _loaded(network: Any) -> tuple[Any, str | None]:
-    if not isinstance(network, (str, Path)):
-        return network, None
-    from turncoat.training.checkpoint import load_network
+    """The network, and the path it came from if it came from one."""
+    if isinstance(network, (str, Path)):
+        from turncoat.training.checkpoint import load_network
 
-    return load_network(network), str(network)
+        network = load_network(network)
+    path = getattr(network, "path", None)
+    return network, str(path) if path else None
 
 
 def _name(network: Any, path: str | None) -> str:
+    """What a person calls the network: its file's name, or the folder's of a training run."""
     if path is not None:
-        return Path(path).stem
+        file = Path(path)
+        return file.resolve().parent.name if file.stem == "network" else file.stem
     return str((getattr(network, "metadata", None) or {}).get("name", type(network).__name__))
 
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-from fixtures.toys import PER_UNIT, REPAINTED, ToyNetwork, ToyStatistics, error_of_red
 from torch import Tensor
 
+from fixtures.toys import PER_UNIT, REPAINTED, ToyNetwork, ToyStatistics, error_of_red
 from turncoat.engine.attack.appearance import admit_codes, attack_codes
 from turncoat.engine.attack.ascent import Rule, ascend
 from turncoat.engine.attack.outcomes import Outcome

@@ -1,0 +1,67 @@
+"""Intervals: how far a rate or a mean could be off because of the frames that happened to be chosen."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+Z_95 = 1.959963984540054
+
+
+class Interval(NamedTuple):
+    """An estimate and its 95 % interval; NaN where there is nothing to estimate from."""
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson(successes: int, count: int) -> Interval:
+    """Wilson's score interval of a rate, for independent samples.
+
+    Source: Wilson 1927; ``(p + z^2/2n +- z sqrt(p (1 - p) / n + z^2 / 4 n^2)) / (1 + z^2 / n)``.
+    """
+    if count == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    rate, square = successes / count, Z_95**2 / count
+    centre = (rate + square / 2) / (1 + square)
+    half = Z_95 * math.sqrt(rate * (1 - rate) / count + square / (4 * count)) / (1 + square)
+    # At 0 and 1 the bounds are exact; the subtraction misses them by a rounding.
+    return Interval(rate, 0.0 if successes == 0 else centre - half, 1.0 if successes == count else centre + half)
+
+
+def bootstrap_mean(values: np.ndarray, clusters: np.ndarray, *, draws: int = 2000, seed: int = 0) -> Interval:
+    """Mean of `values` (N,) with a percentile bootstrap over `clusters` (N,).
+
+    Frames of one sequence are not independent, so whole clusters (sequences) are drawn with replacement. With one
+    cluster there is nothing to draw from, and the bounds are NaN. NaN values are left out.
+    """
+    values, clusters = np.asarray(values, dtype=np.float64), np.asarray(clusters)
+    present = ~np.isnan(values)
+    values, clusters = values[present], clusters[present]
+    if len(values) == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    _, member = np.unique(clusters, return_inverse=True)
+    sums, sizes = np.bincount(member, values), np.bincount(member)
+    if len(sums) == 1:
+        return Interval(float(values.mean()), math.nan, math.nan)
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(draws, len(sums)))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def success_interval(fooled: np.ndarray, clusters: np.ndarray, *, draws: int = 2000, seed: int = 0) -> Interval:
+    """A success rate with its interval: bootstrap over clusters, and Wilson's where the bootstrap has no spread.
+
+    When all samples end alike (a rate of 0 or 1) every bootstrap draw is the same; Wilson's interval of as many
+    samples as there are clusters then says what can be said, conservatively.
+    """
+    fooled, clusters = np.asarray(fooled, dtype=bool), np.asarray(clusters)
+    if len(fooled) == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    if fooled.all() or not fooled.any() or len(np.unique(clusters)) == 1:
+        independent = len(np.unique(clusters))
+        bounds = wilson(round(fooled.mean() * independent), independent)
+        return Interval(float(fooled.mean()), bounds.low, bounds.high)
+    return bootstrap_mean(fooled, clusters, draws=draws, seed=seed)
