@@ -15,7 +15,7 @@ import numpy as np
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.data.studio import motion
 from turncoat.training.data.studio.body import ASSETS
-from turncoat.training.data.studio.scene import SCENES, UNSEEN_SCENE
+from turncoat.training.data.studio.scene import SCENES, UNSEEN_SCENE, cameras
 from turncoat.training.data.studio.wardrobe import SUBJECT_WARDROBES, Wardrobe, random_wardrobe
 
 #: raise when the same recipe would give other bytes
@@ -121,9 +121,12 @@ def _sequence(split: str, source: str, subject: str, action: str, k: int, scenes
 
 
 def fingerprint(recipe: str, preset: str, seed: int, size: int, shadow: bool) -> str:
-    """Hash of recipe, assets and renderer version: the same on every machine."""
+    """Hash of recipe, wardrobes, cameras, assets and renderer version: the same on every machine."""
     digest = hashlib.sha256()
     digest.update(f"studio {RENDERER_VERSION} {recipe} {preset} {PRESETS[preset]} {seed} {size} {shadow} {INSTANTS} {STEP_S}".encode())
+    digest.update(repr((SUBJECT_WARDROBES, random_wardrobe("p0", 0))).encode())
+    for scene in SCENES:
+        digest.update(repr([(c.rotation.round(9).tolist(), c.translation.round(6).tolist()) for c in cameras(scene, size)]).encode())
     for name in ("bodies.npz", "motion_cmu.npz", "motion_deepmimic.npz"):
         digest.update(Path(ASSETS / name).read_bytes())
     return digest.hexdigest()[:32]
