@@ -98,16 +98,18 @@ def drop_cache(ds: Dataset) -> None:
 
 
 def measure_cold(ds: Dataset, samples: int = 50) -> dict[str, np.ndarray]:
-    """Random batches from the disk, before anything has mapped the shards; every batch starts with an empty cache."""
+    """Batches from the disk, before anything has mapped the shards; every batch starts with an empty cache."""
     if not hasattr(os, "posix_fadvise"):
         return {}
     random = np.random.default_rng(2)
-    seconds = []
+    seconds: dict[str, list[float]] = {"random": [], "in order": []}
     for _ in range(samples):
-        fresh, rows = Dataset(ds.folder), random.integers(len(ds), size=BATCH)
-        drop_cache(fresh)
-        seconds.append(interleaved({"": lambda _, ds=fresh, rows=rows: ds.read(rows)}, warm_up=0, samples=1)[""][0])
-    return {"random batch from the disk, empty cache": np.array(seconds)}
+        start = int(random.integers(len(ds) - BATCH))
+        for name, rows in (("random", random.integers(len(ds), size=BATCH)), ("in order", np.arange(BATCH) + start)):
+            fresh = Dataset(ds.folder)
+            drop_cache(fresh)
+            seconds[name].append(interleaved({"": lambda _, d=fresh, r=rows: d.read(r)}, warm_up=0, samples=1)[""][0])
+    return {f"{name} from the disk, empty cache": np.array(values) for name, values in seconds.items()}
 
 
 def measure(ds: Dataset, samples: int) -> list[dict[str, object]]:
@@ -129,23 +131,23 @@ def measure(ds: Dataset, samples: int) -> list[dict[str, object]]:
 
     pool = ThreadPoolExecutor(2)
     tasks: dict[str, Callable[[int], object]] = {
-        "random batch": lambda turn: ds.read(batches[turn]),
-        "random batch, 2 threads a half each": lambda turn: list(pool.map(ds.read, np.split(batches[turn], 2))),
+        "random": lambda turn: ds.read(batches[turn]),
+        "random, 2 threads a half each": lambda turn: list(pool.map(ds.read, np.split(batches[turn], 2))),
         "view pairs, drawn and read": lambda turn: ds.read(pairs.batch(abs(turn))),
         "in order": lambda turn: ds.read(np.arange(BATCH) + (turn % (len(ds) // BATCH)) * BATCH),
-        "random batch, no checksum": unchecked,
-        "random batch, numba copy": lambda turn: read_numba(ds, batches[turn]),
-        "random batch, plain array of frames in memory": lambda turn: whole[batches[turn] % len(whole)],
-        "random batch with masks, labels and poses": lambda turn: (
+        "random, no checksum": unchecked,
+        "random, numba copy": lambda turn: read_numba(ds, batches[turn]),
+        "random, plain array of frames in memory": lambda turn: whole[batches[turn] % len(whole)],
+        "random with masks, labels and poses": lambda turn: (
             ds.read(batches[turn]),
             ds.masks(batches[turn]),
             ds.labels(batches[turn]),
             ds.pose(batches[turn]),
         ),
-        "backgrounds of a random batch": lambda turn: ds.background(batches[turn]),
+        "backgrounds, random": lambda turn: ds.background(batches[turn]),
     }
     seconds = interleaved(tasks, warm_up=3, samples=samples) | cold
-    base = np.median(seconds["random batch"])
+    base = np.median(seconds["random"])
     return [
         {
             "what": name,

@@ -37,8 +37,10 @@ def versions(*distributions: str) -> dict[str, str]:
 
 
 def interleaved(tasks: dict[str, Callable[[int], Any]], *, warm_up: int, samples: int) -> dict[str, np.ndarray]:
-    """Seconds of every call, (samples,) a task; tasks take turns, so that a busy machine is unfair to all alike, in a new
-    order each round, because what ran before decides how much memory has to be mapped afresh.
+    """Seconds of every call, (samples,) a task.
+
+    Tasks take turns, so that a busy machine is unfair to all alike, in a new order each round, because what ran before
+    decides how much memory has to be mapped afresh.
 
     Each task is called with the number of the round, the same for all.
     """

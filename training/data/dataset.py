@@ -1,7 +1,7 @@
 """The face every dataset shows: an index, frames, backgrounds, masks, labels, cameras and poses, by row.
 
 A row is a sample's position in the index; every method takes integer rows (or sample ids) and answers for all at once.
-Pixel, axis and joint conventions: docs/formats.md.
+Pixel, axis and joint conventions: docs/conventions.md. Files: docs/formats.md.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures import tiny
 
+from fixtures import tiny
 from turncoat.kernels.errors import DataError
 from turncoat.training.data import UnreadableSamples, open_dataset
 

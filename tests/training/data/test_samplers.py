@@ -4,10 +4,10 @@ import shutil
 
 import numpy as np
 import pytest
-from fixtures.tiny import write_tiny_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures.tiny import write_tiny_dataset
 from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.training.data import open_dataset
 from turncoat.training.data.samplers import Uniform, ViewPairs, balanced_selection
@@ -126,3 +126,19 @@ def test_too_few_frames_are_counted(ds):
         select(ds, action="crawl")
     with pytest.raises(ConfigError, match="per subject is 0"):
         select(ds, 0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
+def test_a_share_of_everyday_actions_is_kept_and_actions_within_a_group_are_balanced(ds, share):
+    rows = ds.select(split="train")
+    drawn = np.concatenate([ViewPairs(ds, rows, 100, 0, everyday=share).batch(step) for step in range(30)])
+    action = ds.column("action")[drawn]
+    assert abs((ds.column("group")[drawn] == "everyday").mean() - share) < 0.03
+    assert abs((action == "walk").mean() - share / 2) < 0.03 and abs((action == "jump").mean() - (1 - share)) < 0.03
+
+
+def test_a_share_without_the_other_group_changes_nothing_and_one_past_1_is_refused(ds):
+    rows = ds.select(split="train", group="acrobatic")
+    assert set(ds.column("action")[ViewPairs(ds, rows, 20, 0, everyday=0.7).batch(0)]) == {"jump"}
+    with pytest.raises(ConfigError, match=r"share of everyday actions is 1.5; expected a number from 0 to 1"):
+        ViewPairs(ds, rows, 20, 0, everyday=1.5)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.tiny import write_tiny_dataset
 
+from fixtures.tiny import write_tiny_dataset
 from turncoat.kernels.errors import DataError
 from turncoat.training.data import open_dataset
 from turncoat.training.data.store import (
