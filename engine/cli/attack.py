@@ -2,8 +2,10 @@
 
 import shlex
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -72,7 +74,15 @@ def attack(
     )
     output = Output(json)
     generator = load_network(network)
-    with output.progress("attacking", "parts") as advance:
+    with ExitStack() as stack:
+        bar: list[Callable[..., None]] = []
+
+        def advance(done: int, total: int, **facts: Any) -> None:
+            """Show the bar from the first call on: bad input is refused before it."""
+            if not bar:
+                bar.append(stack.enter_context(output.progress("attacking", "samples")))
+            bar[0](done, total, **facts)
+
         run = attack_dataset(
             generator,
             dataset,

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from turncoat.engine.sweep.plan import index_rows
 from turncoat.training.data import Dataset
 
 Row = dict[str, Any]
+Advance = Callable[[int, str], None]
 
 
 class Job(ABC):
@@ -40,21 +41,28 @@ class Job(ABC):
         self.pair, self.data, self.settings, self.choices = pair, data, settings, choices
         self.throughput: dict[str, tuple[int, float]] = {}
 
-    def rows_of(self, rows: np.ndarray) -> list[Row]:
-        """Result rows of the samples at `rows`; samples that cannot be read get theirs too."""
+    def rows_of(self, rows: np.ndarray, advance: Advance) -> list[Row]:
+        """Result rows of the samples at `rows`; samples that cannot be read get theirs too.
+
+        `advance(samples, attack)` is called after each attack on them.
+        """
         pictures, valid, bad = self.data.read_valid(rows)
-        found = [self._unreadable(sample, name) for name in self.attacks for sample in self._index(bad)]
+        found: list[Row] = []
+        for name in self.asked(self.settings):
+            found += [self._unreadable(sample, name) for sample in self._index(bad)]
+            if len(bad):
+                advance(len(bad), name)
         if len(valid):
-            found += self._attacked(valid, pictures)
+            found += self._attacked(valid, pictures, advance)
         return found
 
-    @property
+    @staticmethod
     @abstractmethod
-    def attacks(self) -> tuple[str, ...]:
+    def asked(settings: AttackSettings) -> tuple[str, ...]:
         """The attacks of this family that are asked for."""
 
     @abstractmethod
-    def _attacked(self, rows: np.ndarray, pictures: np.ndarray) -> list[Row]:
+    def _attacked(self, rows: np.ndarray, pictures: np.ndarray, advance: Advance) -> list[Row]:
         """Result rows of readable samples; pictures uint8 (N, 3, H, W)."""
 
     def _index(self, rows: np.ndarray) -> list[Row]:
@@ -88,18 +96,19 @@ class CodeJob(Job):
         super().__init__(pair, data, settings, choices, subjects)
         self.pool = code_pool(pair, data, subjects, settings) if settings.controls else None
 
-    @property
-    def attacks(self) -> tuple[str, ...]:
-        return self.settings.appearance_attacks
+    @staticmethod
+    def asked(settings: AttackSettings) -> tuple[str, ...]:
+        return settings.appearance_attacks
 
-    def _attacked(self, rows: np.ndarray, pictures: np.ndarray) -> list[Row]:
+    def _attacked(self, rows: np.ndarray, pictures: np.ndarray, advance: Advance) -> list[Row]:
         index, truth = self._index(rows), truth_of(self.pair, self.data, rows)
         admitted = admit_in_batches(self.pair, pictures, self.data.background(rows), self.settings.batch)
         found: list[Row] = []
-        for name in self.attacks:
+        for name in self.asked(self.settings):
             clock = time.monotonic()
             block = attack_codes(self.pair, admitted, name, self.choices[name].step_size, self.settings, truth)
             self._timed(name, clock, block)
+            advance(len(rows), name)
             found += block.rows(index)
             if self.pool is not None:
                 found += random_direction(self.pair, admitted, block, index, self.settings, truth).rows(index)
@@ -120,19 +129,20 @@ class ColourJob(Job):
         super().__init__(pair, data, settings, choices, subjects)
         self.wardrobes = wardrobes_of(data, settings) if settings.controls else {}
 
-    @property
-    def attacks(self) -> tuple[str, ...]:
-        return self.settings.colour_attacks
+    @staticmethod
+    def asked(settings: AttackSettings) -> tuple[str, ...]:
+        return settings.colour_attacks
 
-    def _attacked(self, rows: np.ndarray, pictures: np.ndarray) -> list[Row]:
+    def _attacked(self, rows: np.ndarray, pictures: np.ndarray, advance: Advance) -> list[Row]:
         index, truth = self._index(rows), truth_of(self.pair, self.data, rows)
         dressed = admit_colours(self.pair, pictures, self.data.layers(rows), self.settings.batch)
         found: list[Row] = []
-        for name in self.attacks:
+        for name in self.asked(self.settings):
             clock = time.monotonic()
             drawn = draw_colours(self.pair, dressed, name, index, self.settings)
             block = attack_colours(self.pair, dressed, drawn, name, index, self.settings, truth)
             self._timed(name, clock, block)
+            advance(len(rows), name)
             found += block.rows(index)
             if self.settings.controls:
                 for control in random_colours(self.pair, dressed, drawn, name, self.settings, truth):

@@ -45,7 +45,8 @@ def attack_dataset(
         target: the network that is attacked, likewise; None: the generator itself.
         selection: which frames; the default is 100 held-out frames of every training subject, everyday and acrobatic.
         resume: go on with a killed run in `out`; it ends with the same table as an undisturbed one.
-        progress: called as ``progress(done, total, **facts)`` after each part of the work.
+        progress: called as ``progress(done, total, **facts)`` once the input is found to be good, and after each
+            attack on a batch; counts samples, once for every attack on them.
         command: command line to record.
 
     Raises:
@@ -96,36 +97,52 @@ def _sweep(
 ) -> Run:
     """Do the parts that are not there yet, several at a time where the batch is larger than a part."""
     started, before = time.monotonic(), float(writer.info["wall_s"])
+    subjects = tuple(sorted(set(data.column("subject")[rows].tolist())))
+    bar = _Bar(progress, len(rows) * len(settings.attacks))
     choices = _step_sizes(writer, pair, data, rows, settings)
-    names = tuple(sorted(set(data.column("subject")[rows].tolist())))
-    total, done = len(parts) * len(families), 0
     together = max(1, settings.batch // len(parts[0]))
     for number, family in enumerate(families):
         job: Job | None = None
         missing = [k for k in range(len(parts)) if not writer.has(number * len(parts) + k)]
-        done += len(parts) - len(missing)
+        bar.skip(sum(len(part) for part in parts) - sum(len(parts[k]) for k in missing), len(family.asked(settings)))
         for at in range(0, len(missing), together):
             chunk = missing[at : at + together]
-            if job is None:
-                job = family(pair, data, settings, choices, names)
+            job = job or family(pair, data, settings, choices, subjects)
             clock = time.monotonic()
-            found = job.rows_of(np.concatenate([parts[k] for k in chunk]))
+            found = job.rows_of(np.concatenate([parts[k] for k in chunk]), bar.advance)
             for k in chunk:
                 ids = set(data.column("sample_id")[parts[k]].tolist())
                 writer.write(number * len(parts) + k, [row for row in found if row["sample_id"] in ids])
-            done += len(chunk)
-            facts = {
-                "family": family.name,
-                "samples": int(sum(len(parts[k]) for k in chunk)),
-                "seconds": round(time.monotonic() - clock, 3),
-            }
-            writer.log(part=chunk[-1], parts=total, **facts)
+            samples, seconds = sum(len(parts[k]) for k in chunk), round(time.monotonic() - clock, 3)
+            writer.log(
+                family=family.name, parts=[number * len(parts) + k for k in chunk], samples=samples, seconds=seconds
+            )
             writer.save(wall_s=round(before + time.monotonic() - started, 3))
-            if progress is not None:
-                progress(done, total, attack=family.name)
         if job is not None:
             _add_throughput(writer, job.throughput)
     return _finish(writer, settings, choices, pair)
+
+
+class _Bar:
+    """Counts samples, once for every attack on them, and tells whoever asked."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+        self._tell()
+
+    def skip(self, samples: int, attacks: int) -> None:
+        """Samples that an earlier start of this run has done."""
+        self._done += samples * attacks
+        self._tell()
+
+    def advance(self, samples: int, attack: str) -> None:
+        """So many more samples went through `attack`."""
+        self._done += samples
+        self._tell(attack=attack)
+
+    def _tell(self, **facts: Any) -> None:
+        if self._progress is not None:
+            self._progress(self._done, self._total, **facts)
 
 
 def _finish(writer: RunWriter, settings: AttackSettings, choices: dict[str, Choice], pair: Pair) -> Run:

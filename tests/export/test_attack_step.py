@@ -79,7 +79,9 @@ def test_a_joint_without_weight_does_not_pull_and_sign_may_differ_by_sample() ->
     network = ToyNetwork()
     appearance, canvas, reference, weight = arguments()
     weight[4] = 0
-    _, gradient = attack_step(network, network, appearance, canvas, reference, weight, torch.tensor([1.0, -1.0]).double())
+    _, gradient = attack_step(
+        network, network, appearance, canvas, reference, weight, torch.tensor([1.0, -1.0]).double()
+    )
     moved = reference.clone()
     moved[:, 4] += 5000
     _, same = attack_step(network, network, appearance, canvas, moved, weight, 1.0)

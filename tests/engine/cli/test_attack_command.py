@@ -1,0 +1,95 @@
+"""`turncoat attack`: one sentence and exit 2 for bad input; tables, JSON and exit 1 where they belong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from turncoat.engine.cli import main
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network with a regressor and statistics, on disk."""
+    import torch
+
+    from turncoat.training.checkpoint import save_network
+    from turncoat.training.networks import Disentangled, preset
+    from turncoat.training.statistics import AppearanceStatistics
+
+    torch.manual_seed(0)
+    network = Disentangled(preset("studio", frame_size=64))
+    regressor = network.add_regressor()
+    for parameter in regressor.parameters():
+        parameter.data.mul_(30)
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    statistics = AppearanceStatistics(torch.zeros(128), torch.eye(128), mean_radius=11.0, radius_p99=14.0)
+    save_network(path, network.eval(), {"method": "none"}, statistics=statistics)
+    return path
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as exit_info:
+        main(["attack", *map(str, arguments)])
+    return int(exit_info.value.code or 0)
+
+
+def test_one_command_attacks_and_says_so_in_json(
+    tiny_dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(
+        tiny_dataset, "--network", weights, "--out", tmp_path / "run", "--attack", "paper", "--attack", "natural",
+        "--group", "everyday", "--per-subject", 2, "--iterations", 3, "--step-size", "0.5", "--batch", 4, "--json",
+    )  # fmt: skip
+    document = json.loads(capsys.readouterr().out)
+    assert code == 0 and document["failed"] == 0
+    assert document["attacks"]["paper"]["rows"] == 4 and document["attacks"]["natural"]["step_size"] == 0.5
+    assert {one["control"] for one in document["summaries"]} == {
+        None, "random direction", "same subject", "other subjects",
+    }  # fmt: skip
+    assert (tmp_path / "run" / "run.json").is_file()
+    assert run(tiny_dataset, "--network", weights, "--out", tmp_path / "run", "--per-subject", 2) == 2
+    assert "not empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--batch", "0"], "batch"),
+        (["--attack", "papier"], "there is no attack 'papier'"),
+        (["--step-size", "fast"], "expected a number"),
+        (["--subject", "S9"], "S9"),
+        (["--group", "sporty"], "sporty"),
+        (["--split", "hold-out"], "hold-out"),
+        (["--device", "tpu"], "device is 'tpu'"),
+        (["--threshold", "-3"], "threshold_mm"),
+        (["--network", "no-such-network"], "no-such-network"),
+        (["--attack", "colours-0.1"], "studio"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2(
+    arguments: list[str],
+    words: str,
+    tiny_dataset: Path,
+    weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [tiny_dataset, "--out", tmp_path / "run", "--network", weights, "--per-subject", 1, *arguments]
+    assert run(*given) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err and captured.err.count("\n") == 1
+    assert captured.out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_dataset_and_truncated_weights_are_refused(
+    tiny_dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "nowhere", "--network", weights, "--out", tmp_path / "run") == 2
+    assert "no dataset folder" in capsys.readouterr().err
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(weights.read_bytes()[:5000])
+    assert run(tiny_dataset, "--network", cut, "--out", tmp_path / "run") == 2
+    assert "truncated" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
