@@ -106,7 +106,7 @@ def _package(module: str, distribution: str, extra: str | None) -> Callable[[], 
 
 
 def _weights() -> str:
-    from turncoat.training.networks.checkpoint import load_network, shipped_weights
+    from turncoat.training.checkpoint import load_network, shipped_weights
 
     names = sorted(shipped_weights())
     if not names:
