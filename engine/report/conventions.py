@@ -1,0 +1,153 @@
+"""What the words of the page mean, and where its numbers come from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from turncoat.engine.report.facts import Facts
+from turncoat.engine.runs import Run
+
+Terms = list[tuple[str, str]]
+
+
+def conventions(run: Run, known: Facts) -> Terms:
+    """(term, sentences) for every word that a table or chart of the page uses."""
+    settings = run.info["settings"]
+    squared = settings.get("objective") == "squared"
+    terms = [
+        (
+            "Error",
+            "MPJPE: the mean distance over the 17 joints between the target's prediction on a changed frame and its "
+            "prediction on the clean frame, mm, camera axes, relative to the pelvis. True and own errors are against "
+            "ground truth instead.",
+        ),
+        (
+            "N-MPJPE, PA-MPJPE",
+            "The same after the best scale, or after the best scale, rotation and translation (no reflection).",
+        ),
+        (
+            "Initial, final",
+            "Initial: the frame repainted with its own codes, nothing changed (Algorithm 1, line 4). Final: the last "
+            "frame of the ascent. Tables of controls and kinds of error use the float32 reference on that frame "
+            "rounded to 8 bits.",
+        ),
+        (
+            "Fooled",
+            f"The error passed {known.threshold:.0f} mm and the float32 reference confirmed it on the frame rounded to "
+            "8 bits. Shares are of the attacked frames: those past the threshold before the attack, unreadable or not "
+            "finite are counted apart.",
+        ),
+        (
+            "Interval",
+            "95 %: percentile bootstrap over sequences, for frames of one sequence are not independent; where all or "
+            "none were fooled, Wilson's interval for as many samples as there are sequences.",
+        ),
+        (
+            "Ascent",
+            f"Adam on the {'squared distance of the joints (Algorithm 1, line 9)' if squared else 'MPJPE'}; at most "
+            f"{settings.get('iterations')} iterations. Step sizes: {_step_sizes(run)}. Precision of the steps: "
+            f"{settings.get('precision', 'float32')}; admission and verification are float32.",
+        ),
+        (
+            "paper, free, natural",
+            "paper: the raw appearance code, unbounded. free: whitened coordinates, unbounded. natural: whitened "
+            "coordinates, kept in the ball that holds 99 % of the appearance codes of the training split. Networks are "
+            "compared by natural.",
+        ),
+        (
+            "Distance of a code",
+            "Mahalanobis distance under the mean and covariance of the appearance codes of the training split.",
+        ),
+        (
+            "Controls",
+            "Changes of the same size without a search (a random direction, random colours), and changes that other "
+            "pictures really show (another frame of the same subject, other subjects). Where several are tried the "
+            "strongest counts, which favours the control.",
+        ),
+    ]
+    if any(name.startswith("colours") for name in settings["attacks"]):
+        terms.append(
+            (
+                "Colours",
+                "frame = clamp(sum of shading × colour + rest). Only the garments' colours change (shirt, trousers or "
+                f"skirt, shoes, their patterns). All {settings.get('colour_iterations')} steps are made, from two "
+                "starts, and the strongest colours count. There is no synthesis, so the initial error is 0.",
+            )
+        )
+    if run.info["dataset"].get("recipe") == "confounded":
+        terms.append(
+            (
+                "confounded",
+                "A subject always wears the same, as in real datasets: clothes truly tell the body, and large changes "
+                "of colour also leave what training has shown. The decorrelated recipe is the control for that.",
+            )
+        )
+    return terms
+
+
+def _step_sizes(run: Run) -> str:
+    attacks: Mapping[str, Any] = run.info.get("attacks") or {}
+    said = [
+        f"{name} {facts['step_size']:g}, {_origin(facts.get('step_size_from'))}"
+        for name, facts in attacks.items()
+        if facts.get("step_size") is not None
+    ]
+    return "; ".join(said) or "see run.json"
+
+
+def _origin(source: Any) -> str:
+    return {
+        "given": "given",
+        "weights": "recorded with the weights",
+        "validation": "chosen on validation frames",
+        "train": "chosen on training frames",
+    }.get(str(source), str(source))
+
+
+def provenance(run: Run) -> Terms:
+    """(term, fact) of what the run was made with; facts that a run lacks are left out."""
+    info = run.info
+    generator, target, data = info["generator"], info["target"], info["dataset"]
+    networks = {"Network": generator} if generator == target else {"Generator": generator, "Target": target}
+    created = f"created {info.get('created', 'unknown')}"
+    finished = f"finished {info['finished']}" if info.get("finished") else "not finished"
+    took = f", {info['wall_s']:.0f} s" if info.get("wall_s") else ""
+    rows = [
+        ("Command", info.get("command")),
+        *((name, f"{network['name']}, weights {network.get('weights_hash')}") for name, network in networks.items()),
+        ("Dataset", f"{data.get('name')}, {data.get('frame_size')} pixels, fingerprint {data.get('fingerprint')}"),
+        ("Its bytes", data.get("bytes_hash")),
+        ("Frames", _selection(info.get("selection") or {})),
+        ("Seed", info["settings"].get("seed")),
+        ("Backend", _backend(info)),
+        ("Machine", _named(info.get("machine") or {})),
+        ("Versions", _named(info.get("versions") or {})),
+        ("Run", f"{created}, {finished}{took}"),
+    ]
+    return [(term, str(fact)) for term, fact in rows if fact not in (None, "")]
+
+
+def _selection(selection: Mapping[str, Any]) -> str:
+    parts = [
+        f"split {selection['split']}" if selection.get("split") else "",
+        ", ".join(selection.get("groups") or []),
+        f"subjects {', '.join(selection['subjects'])}" if selection.get("subjects") else "",
+        f"{selection['per_subject']} a subject" if selection.get("per_subject") else "",
+        f"{selection['frames']} in all" if selection.get("frames") else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _backend(info: Mapping[str, Any]) -> str:
+    """The backend, and for each attack its speed and how often the first check confirmed a crossing."""
+    said = [str(info["backend"])] if info.get("backend") else []
+    for name, facts in (info.get("attacks") or {}).items():
+        speed = f"{facts['frames_per_s']:.1f} frames/s" if facts.get("frames_per_s") else ""
+        held = facts.get("confirmed_first")
+        checks = f"{100 * held:.0f} % of crossings confirmed at the first check" if held is not None else ""
+        if speed or checks:
+            said.append(f"{name} {', '.join(part for part in (speed, checks) if part)}")
+    return "; ".join(said)
+
+
+def _named(facts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items() if value not in (None, ""))

@@ -1,0 +1,54 @@
+"""What of run.json the page is written around."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from turncoat.engine.report.numbers import median
+from turncoat.engine.runs import Run
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts that sentences, charts and tables share.
+
+    Attributes:
+        network: name of the target.
+        method: how it was trained, for the paper's row.
+        threshold: mm.
+        limits: largest number of iterations of each attack.
+        radius: Mahalanobis distance within which 99 % of natural codes lie; None without a `natural` setting.
+        dataset: name, recipe and preset, for a person.
+        split: of the frames, '' if unknown.
+    """
+
+    network: str
+    method: str
+    threshold: float
+    limits: dict[str, int]
+    radius: float | None
+    dataset: str
+    split: str
+
+
+def facts_of(run: Run) -> Facts:
+    """The facts of a run."""
+    info, settings = run.info, run.info["settings"]
+    steps = {True: int(settings["colour_iterations"]), False: int(settings["iterations"])}
+    radius = median(run.rows(setting="natural", attack="appearance")["budget"])
+    target = info["target"]
+    return Facts(
+        network=str(target["name"]),
+        method=str((target.get("metadata") or {}).get("method", target["name"])),
+        threshold=float(settings["threshold_mm"]),
+        limits={name: steps[name.startswith("colours")] for name in settings["attacks"]},
+        radius=radius if math.isfinite(radius) else None,
+        dataset=_dataset(info["dataset"]),
+        split=str((info.get("selection") or {}).get("split") or ""),
+    )
+
+
+def _dataset(facts: Mapping[str, Any]) -> str:
+    kind = ", ".join(str(facts[name]) for name in ("recipe", "preset") if facts.get(name))
+    return f"{facts.get('name') or 'dataset'}{f' ({kind})' if kind else ''}"

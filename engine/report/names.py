@@ -1,0 +1,91 @@
+"""The names that a person reads for settings and controls, and how numbers are written."""
+
+import math
+
+from turncoat.engine.report.numbers import Measured, Rate
+
+SPACE = "\u00a0"  # between a number and its unit, so that a line never breaks there
+
+CONTROL_NAMES = {
+    "random direction": "random direction, same length",
+    "same subject": "another frame's code, same subject",
+    "other subjects": "strongest of other subjects' codes",
+    "random colours": "one random draw of colours",
+    "random colours, strongest": "strongest random draw of colours",
+    "other wardrobes": "strongest of other subjects' colours",
+    "grey noise": "one grey level of noise",
+}
+
+_EXPLAINED = {
+    "paper": "Algorithm 1 of the paper to the letter: ascent on the raw appearance code, without any bound.",
+    "free": "The same ascent in whitened coordinates, without any bound.",
+    "natural": f"The same ascent in whitened coordinates, kept in the ball that holds 99{SPACE}% of natural codes.",
+}
+
+
+def colour_of(key: str) -> str:
+    """CSS class of a setting."""
+    return key if key in _EXPLAINED else "colours" if key.startswith("colours") else "control"
+
+
+def short_name(key: str) -> str:
+    """A setting as it stands in tables: paper, natural, colours ±0.1."""
+    if not key.startswith("colours-"):
+        return key
+    amount = key.removeprefix("colours-")
+    return "colours free" if amount == "free" else f"colours ±{amount}"
+
+
+def budget(key: str) -> str:
+    """The budget of a setting on colours: ±0.1."""
+    amount = key.removeprefix("colours-")
+    return "[0.05, 0.95]" if amount == "free" else f"±{amount}"
+
+
+def explained(attack: Measured) -> str:
+    """What the setting is, in one sentence."""
+    if not attack.key.startswith("colours-"):
+        return _EXPLAINED.get(attack.key, "")
+    amount = attack.key.removeprefix("colours-")
+    bound = "anywhere in [0.05, 0.95]" if amount == "free" else f"each channel by at most {amount}"
+    return f"Ascent on the colours of the garments alone, {bound}; no generator is involved."
+
+
+def percent(share: float) -> str:
+    """A share in whole percent; with a digit where it would read 0 or 100 without being it; a dash for NaN."""
+    if not math.isfinite(share):
+        return "–"
+    value = 100 * share
+    return f"{value:.{1 if 0 < value < 0.5 or 99.5 < value < 100 else 0}f}{SPACE}%"
+
+
+def interval(rate: Rate) -> str:
+    """The 95 % interval of a share, in percent."""
+    if not (math.isfinite(rate.low) and math.isfinite(rate.high)):
+        return "–"
+    return f"{100 * rate.low:.0f}–{100 * rate.high:.0f}{SPACE}%"
+
+
+def number(value: float, decimals: int = 0) -> str:
+    """A number, or a dash for NaN."""
+    return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
+
+
+def mm(value: float, decimals: int = 0) -> str:
+    """Millimetres with their unit."""
+    return f"{number(value, decimals)}{SPACE}mm"
+
+
+def counted(count: int, what: str) -> str:
+    """1 frame, 2 frames."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def listed(items: list[str]) -> str:
+    """a, b and c."""
+    return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,88 @@
+"""What a reader meets first: notes about what is missing, and the numbers that the page is about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from turncoat.engine.report.facts import Facts
+from turncoat.engine.report.names import (
+    CONTROL_NAMES,
+    SPACE,
+    budget,
+    capital,
+    colour_of,
+    interval,
+    mm,
+    number,
+    percent,
+    short_name,
+)
+from turncoat.engine.report.numbers import Group, Measured, mean, median
+from turncoat.engine.report.pictures import Sources
+from turncoat.engine.report.reference import published_row
+from turncoat.engine.runs import Run
+
+
+@dataclass(frozen=True)
+class Key:
+    """A large number, what it is, and what stands beside it (the null, a control, the paper)."""
+
+    value: str
+    unit: str
+    css: str
+    words: str
+    beside: str
+
+
+def notes(run: Run, sources: Sources, groups: Sequence[Group]) -> list[str]:
+    """What a reader has to know before trusting the page: an unfinished run, failed rows, missing pictures."""
+    said = []
+    if not run.complete:
+        said.append(
+            "This run has not finished: here are the rows that are there. Resume the attack, then report again."
+        )
+    failed = sum(attack.failed for group in groups for attack in group.attacks)
+    if failed:
+        rows, are = ("row", "is") if failed == 1 else ("rows", "are")
+        said.append(f"{failed:,} {rows} came to no result (unreadable input, or not finite) and {are} left out.")
+    if sources.missing:
+        said.append(f"Pictures are missing here. {sources.missing}")
+    return said
+
+
+def key_figures(group: Group, known: Facts) -> list[Key]:
+    """The initial error, the success of each appearance attack, and how far the first colour attack goes."""
+    keys = [_initial(group.get("paper") or group.appearance[0], known)] if group.appearance else []
+    keys += [_success(attack) for attack in group.appearance]
+    return keys + [_colours(attack) for attack in group.colours[: max(1, 3 - len(keys))]]
+
+
+def _initial(attack: Measured, known: Facts) -> Key:
+    name, (published, _) = published_row(known.method)
+    beside = f"{number(median(attack.initial), 1)} in the median frame. The paper's {name}: {published}, on other data."
+    return Key(number(mean(attack.initial), 1), "mm", "", "moved by the synthesis alone, before any attack", beside)
+
+
+def _success(attack: Measured) -> Key:
+    value = percent(attack.fooled.value).removesuffix(f"{SPACE}%")
+    what = f"of frames fooled, setting {short_name(attack.key)} (95{SPACE}%: {interval(attack.fooled)})"
+    return Key(value, "%", colour_of(attack.key), what, _controls(attack))
+
+
+def _colours(attack: Measured) -> Key:
+    what = f"moved on average by new colours of the clothes alone, {budget(attack.key)}"
+    draws = next((control for control in attack.controls if control.key == "random colours, strongest"), None)
+    beside = _controls(attack)
+    if draws is not None:
+        one, tries = mm(mean(draws.attacked["draws_mean_mm"])), number(median(draws.attacked["draws"]))
+        beside = f"Random colours of the same budget: {one}; the strongest of {tries}: {mm(mean(draws.verified))}."
+    return Key(number(mean(attack.verified)), "mm", "colours", what, beside)
+
+
+def _controls(attack: Measured) -> str:
+    """The controls' success rates, in a sentence."""
+    said = [
+        f"{CONTROL_NAMES.get(control.key, control.key)} {percent(control.fooled.value)}"
+        for control in attack.controls
+        if control.fooled.total
+    ]
+    return capital("; ".join(said)) + "." if said else "No control was run."

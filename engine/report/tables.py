@@ -1,0 +1,154 @@
+"""The tables of the report: rows of finished text, computed from the numbers once."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from turncoat.engine.report.names import colour_of, interval, number, percent, short_name
+from turncoat.engine.report.numbers import Group, Measured, Rate, count, mean, median
+from turncoat.engine.report.reference import published_row
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of a table cell; `share` (0 to 1) draws a bar behind it, `small` is a second line."""
+
+    text: str
+    small: str = ""
+    share: float | None = None
+    css: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its name and its cells; `css` is 'total', 'reference' or ''."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    css: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Column heads (name, CSS class, columns it spans) over column names, and rows."""
+
+    heads: tuple[tuple[str, str, int], ...]
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def share_cell(rate: Rate, css: str) -> Cell:
+    """A share with its interval and a bar."""
+    if not rate.total:
+        return Cell("–")
+    return Cell(percent(rate.value), interval(rate), rate.value, css)
+
+
+def _cell(value: float, decimals: int = 0) -> Cell:
+    return Cell(number(value, decimals))
+
+
+def table_1(group: Group, method: str) -> Table | None:
+    """The paper's Table 1 for the appearance attacks: mean errors of each subject's attacked frames."""
+    attacks = group.appearance
+    if not attacks:
+        return None
+    heads = (("", "", 3), *((short_name(attack.key), colour_of(attack.key), 3) for attack in attacks))
+    columns = ("subject", "frames", "past before", *("initial", "final", "fooled") * len(attacks))
+    by_subject = [dict(attack.by("subject")) for attack in attacks]
+    subjects = sorted(set().union(*by_subject))
+    rows = [_subject_row(subject, [part.get(subject) for part in by_subject]) for subject in subjects]
+    rows.append(_average_row(attacks, by_subject))
+    if group.get("paper"):
+        name, (initial, final) = published_row(method)
+        blank, published = [Cell("–")] * 3, [Cell(f"{initial:.1f}"), Cell(f"{final:.1f}"), Cell("–")]
+        cells = [cell for attack in attacks for cell in (published if attack.key == "paper" else blank)]
+        rows.append(Row(f"{name} as published, other data", (Cell("–"), Cell("–"), *cells), "reference"))
+    return Table(heads, columns, tuple(rows))
+
+
+def _subject_row(name: str, parts: Sequence[Measured | None]) -> Row:
+    known = [part for part in parts if part is not None]
+    cells = [_count(known), Cell(str(max(part.past_before for part in known)))]
+    for part in parts:
+        if part is None:
+            cells += [Cell("–")] * 3
+        else:
+            errors = (_cell(mean(part.initial), 1), _cell(mean(part.final), 1))
+            cells += [*errors, share_cell(part.fooled, colour_of(part.key))]
+    return Row(name, tuple(cells))
+
+
+def _average_row(attacks: Sequence[Measured], by_subject: Sequence[dict[str, Measured]]) -> Row:
+    """Means over the subjects' means, as in the paper; the share and its interval are of all frames."""
+    cells = [_count(attacks), Cell(str(max(attack.past_before for attack in attacks)))]
+    for attack, parts in zip(attacks, by_subject, strict=True):
+        for values in ([mean(part.initial) for part in parts.values()], [mean(part.final) for part in parts.values()]):
+            cells.append(_cell(mean(np.array(values)), 1))
+        cells.append(share_cell(attack.fooled, colour_of(attack.key)))
+    return Row("average", tuple(cells), "total")
+
+
+def _count(parts: Sequence[Measured]) -> Cell:
+    """Attacked frames, of the attack that has most (they differ only where rows failed)."""
+    return Cell(f"{max(count(part.attacked) for part in parts):,}")
+
+
+def kinds_table(group: Group) -> Table:
+    """What kind of error each attack makes, and how much of the picture it changed."""
+    columns = (
+        "setting",
+        "MPJPE",
+        "N-MPJPE",
+        "PA-MPJPE",
+        "from the synthesis",
+        "bone ratios",
+        "turn",
+        "true error",
+        "PSNR, dB",
+        "SSIM",
+    )
+    rows = []
+    for attack in group.attacks:
+        row = attack.attacked
+        low, high = median(row["bone_ratio_p5"]), median(row["bone_ratio_p95"])
+        bones = f"{low:.2f}–{high:.2f}" if math.isfinite(low) and math.isfinite(high) else "–"
+        turn = median(np.abs(row["yaw_deg"].astype(float)))
+        before, after = mean(row["error_gt_clean_mm"]), mean(row["error_gt_attacked_mm"])
+        true = f"{number(before)} → {number(after)}" if math.isfinite(before) else "–"
+        cells = [
+            _cell(mean(row[name]), 1)
+            for name in ("error_verified_mm", "error_n_mm", "error_pa_mm", "error_from_synthesis_mm")
+        ]
+        cells += [Cell(bones), Cell(f"{turn:.0f}°" if math.isfinite(turn) else "–"), Cell(true)]
+        cells += [_cell(mean(row["psnr_db"]), 1), _cell(mean(row["ssim"]), 3)]
+        rows.append(Row(short_name(attack.key), tuple(cells), ""))
+    return Table((), columns, tuple(rows))
+
+
+def breakdown(group: Group, column: str) -> Table | None:
+    """Own error, initial error and what each attack does, for each subject or each action."""
+    parts = [dict(attack.by(column)) for attack in group.attacks]
+    names = sorted(set().union(*parts)) if parts else []
+    if not names:
+        return None
+    heads = (("", "", 3), *((short_name(attack.key), colour_of(attack.key), 2) for attack in group.attacks))
+    columns = (column, "frames", "own error", *("error", "fooled") * len(group.attacks))
+    rows = []
+    for name in names:
+        known = [part[name] for part in parts if name in part]
+        cells = [
+            Cell(f"{max(count(part.attacked) for part in known):,}"),
+            _cell(mean(known[0].attacked["error_gt_clean_mm"])),
+        ]
+        for part in parts:
+            found = part.get(name)
+            cells += (
+                [_cell(mean(found.verified)), share_cell(found.fooled, colour_of(found.key))]
+                if found
+                else [Cell("–")] * 2
+            )
+        rows.append(Row(str(name).replace("_", " "), tuple(cells)))
+    return Table(heads, columns, tuple(rows))
