@@ -1,0 +1,114 @@
+"""Training, killed and resumed, leaves no trace; a run is only continued as what it was begun as."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from turncoat.kernels import ConfigError, DataError
+from turncoat.training.checkpoint import load_network, read_tensors
+from turncoat.training.data import open_dataset
+from turncoat.training.fit import FitSettings, fit
+from turncoat.training.networks import preset
+
+SMALL = {"batch": 8, "threads": 1, "log_every": 2, "pictures_every": 4, "snapshot_images": 32}
+SHAPE = preset("studio", frame_size=64, crop_size=32)
+
+
+def settings(**changes):
+    return FitSettings(**({"images": 64} | SMALL | changes))
+
+
+@pytest.fixture(scope="module")
+def dataset(tiny_dataset):
+    return open_dataset(tiny_dataset)
+
+
+def interrupt_at(images):
+    def progress(done, total, **facts):
+        if done >= images:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return progress
+
+
+def test_a_killed_and_resumed_run_equals_an_undisturbed_one_bit_for_bit(dataset, tmp_path):
+    whole = fit(dataset, tmp_path / "whole", SHAPE, settings())
+    first = fit(dataset, tmp_path / "parts", SHAPE, settings(), progress=interrupt_at(32))
+    assert whole.done and not first.done and 0 < first.images < 64
+    second = fit(dataset, tmp_path / "parts", SHAPE, settings(), resume=True)
+    assert second.done and second.images == 64
+    for name in ("training", "network"):
+        a, _ = read_tensors(tmp_path / "whole" / f"{name}.safetensors", "training" if name == "training" else "network")
+        b, _ = read_tensors(tmp_path / "parts" / f"{name}.safetensors", "training" if name == "training" else "network")
+        assert a.keys() == b.keys()
+        for key in a:
+            assert torch.equal(a[key], b[key]), key
+    steps = [json.loads(line)["step"] for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
+    assert steps == [2, 4, 6, 8]
+
+
+def test_a_run_writes_a_network_snapshots_and_its_settings(dataset, tmp_path):
+    fit(dataset, tmp_path / "run", SHAPE, settings())
+    network = load_network(tmp_path / "run")
+    assert network.metadata["images"] == 64 and network.metadata["method"] == "nsd" and not network.has_regressor
+    assert len(list((tmp_path / "run" / "snapshots").glob("*.safetensors"))) == 2
+    assert list((tmp_path / "run").glob("events.*"))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["fit"]["images"] == 64
+
+
+def test_the_loss_falls(dataset, tmp_path):
+    fit(dataset, tmp_path / "run", SHAPE, settings(images=480, log_every=10, warmup=5))
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert np.mean(losses[-2:]) < 0.8 * losses[0]
+
+
+def test_a_run_starts_from_other_weights(dataset, tmp_path):
+    fit(dataset, tmp_path / "a", SHAPE, settings(images=16))
+    start = load_network(tmp_path / "a")
+    fit(dataset, tmp_path / "b", SHAPE, settings(images=8, init=str(tmp_path / "a"), learning_rate=1e-9, average=0.0))
+    moved = load_network(tmp_path / "b")
+    for name, value in start.named_parameters():
+        assert torch.allclose(value, moved.get_parameter(name), atol=1e-6), name
+
+
+def test_resuming_with_other_settings_is_refused(dataset, tmp_path):
+    fit(dataset, tmp_path / "run", SHAPE, settings(images=8))
+    with pytest.raises(ConfigError, match=r"begun with fit images = 8, not 16"):
+        fit(dataset, tmp_path / "run", SHAPE, settings(images=16), resume=True)
+    with pytest.raises(ConfigError, match="begun with method_settings swap"):
+        fit(dataset, tmp_path / "run", SHAPE, settings(images=8), resume=True, method_overrides={"swap": 0.1})
+
+
+def test_an_occupied_folder_is_refused(dataset, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match="not empty"):
+        fit(dataset, tmp_path, SHAPE, settings())
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("batch", [2, 6])
+def test_a_batch_of_incomplete_groups_is_refused(dataset, tmp_path, batch):
+    with pytest.raises(ConfigError, match="multiple of 4"):
+        fit(dataset, tmp_path / "run", SHAPE, settings(batch=batch))
+
+
+def test_frames_of_another_size_are_refused(dataset, tmp_path):
+    with pytest.raises(DataError, match="64 pixels wide and the network's 128"):
+        fit(dataset, tmp_path / "run", preset("studio"), settings())
+
+
+def test_an_unknown_method_is_refused(dataset, tmp_path):
+    with pytest.raises(ConfigError, match="no method 'nds'; choose one of nsd"):
+        fit(dataset, tmp_path / "run", SHAPE, settings(), method="nds")
+
+
+def test_a_truncated_checkpoint_is_named(dataset, tmp_path):
+    fit(dataset, tmp_path / "run", SHAPE, settings(images=8))
+    file = tmp_path / "run" / "training.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"training.safetensors is truncated"):
+        fit(dataset, tmp_path / "run", SHAPE, settings(images=8), resume=True)

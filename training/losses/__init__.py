@@ -1,0 +1,13 @@
+"""What a method minimises: one loss a file."""
+
+from turncoat.training.losses.box import BoxPriorSettings, box_prior
+from turncoat.training.losses.image import ImageLoss, ImageLossSettings, image_loss, image_loss_reference
+
+__all__ = [
+    "BoxPriorSettings",
+    "ImageLoss",
+    "ImageLossSettings",
+    "box_prior",
+    "image_loss",
+    "image_loss_reference",
+]
