@@ -202,7 +202,7 @@ def test_a_success_counts_only_if_it_survives_rounding_to_eight_bits() -> None:
     block = attack_codes(pair, admit_codes(pair, frames, background), "paper", step_size, AttackSettings(), None)
     assert block.outcome == [Outcome.FOOLED]
     assert block.columns["confirmed_first"] == [False]
-    assert block.columns["checks"][0] >= 2
+    assert 2 <= block.columns["checks"][0] <= 10, "not at every iteration"
     assert block.columns["error_verified_mm"][0] > 175
     red = network_red(block.appearance)
     assert red > 150 / 255, "it went on past the crossing that rounding undoes"

@@ -1,0 +1,149 @@
+"""What the attack's loop costs over the bare forward and backward pass of its networks.
+
+python benchmarks/attack_loop.py [--weights FILE] [--device cuda] [--batches 8 32 64] [--samples 12]
+
+A round runs, in the same process and interleaved, STEPS iterations of `ascend` (objective, metrics, Adam, space,
+bookkeeping of slots) and as many bare ``predict(paint(code))`` with their gradient, at the same batch. Two more rows
+are whole attacks that retire samples on their way, against the bare cost of the iterations that their samples stood.
+Cost does not depend on the weights, so without --weights the network is an untrained one.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from measure import interleaved, quantiles_ms, save, versions
+
+from turncoat.engine.attack.appearance import admit_codes, space_of
+from turncoat.engine.attack.ascent import Rule, ascend
+from turncoat.engine.attack.measure import Admitted
+from turncoat.engine.attack.pair import Pair
+from turncoat.engine.attack.slots import fill
+from turncoat.training.checkpoint import load_network
+from turncoat.training.networks import Disentangled, preset
+from turncoat.training.statistics import AppearanceStatistics
+
+STEPS = 8
+LIMIT = 1.15  # asked for
+
+
+def untrained() -> Disentangled:
+    """A studio network with a regressor, frozen; statistics of a unit Gaussian."""
+    torch.manual_seed(0)
+    network = Disentangled(preset("studio"))
+    network.add_regressor()
+    network.statistics = AppearanceStatistics(torch.zeros(128), torch.eye(128), mean_radius=11.0, radius_p99=14.0)
+    return network.eval().requires_grad_(False)
+
+
+def admitted_of(pair: Pair, batch: int) -> Admitted:
+    """Noise frames before noise backgrounds: the cost is that of any picture."""
+    generator = torch.Generator().manual_seed(batch)
+    size = pair.generator.settings.frame_size
+    frames, background = (torch.rand(batch, 3, size, size, generator=generator).to(pair.device) for _ in range(2))
+    return admit_codes(pair, frames, background)
+
+
+def bare(pair: Pair, admitted: Admitted, steps: int) -> Callable[[int], None]:
+    """Forward and backward of the networks alone."""
+    ones = torch.ones_like(admitted.clean_pose)
+
+    def run(turn: int) -> None:
+        with pair.reduced():
+            for _ in range(steps):
+                code = admitted.appearance.detach().requires_grad_(True)
+                pose = pair.target.predict(pair.generator.paint(code, admitted.canvas))
+                torch.autograd.grad(pose, code, ones)
+        wait(pair.device)
+
+    return run
+
+
+def loop(pair: Pair, admitted: Admitted, rule: Rule, counts: list[int] | None = None) -> Callable[[int], None]:
+    """The attack's loop on the same samples; `counts` gets the iterations that were computed."""
+    space, _ = space_of("natural", pair.generator, pair.device)
+    x = space.coordinates(admitted.appearance)
+
+    def run(turn: int) -> None:
+        found = ascend(pair, pair.generator, fill(x, admitted.clean_pose, admitted.canvas), space, rule)
+        wait(pair.device)
+        if counts is not None:
+            counts[:] = [int(found.iterations.sum()) + len(x)]  # an attack of n steps computes n + 1 iterates
+
+    return run
+
+
+def wait(device: torch.device) -> None:
+    """Wait for the GPU, if there is one."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def retiring_threshold(pair: Pair, admitted: Admitted, rule: Rule) -> float:
+    """A threshold at which about half of the samples are fooled on the way."""
+    space, _ = space_of("natural", pair.generator, pair.device)
+    slots = fill(space.coordinates(admitted.appearance), admitted.clean_pose, admitted.canvas)
+    return float(np.median(ascend(pair, pair.generator, slots, space, rule).best.cpu().numpy()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", help="network file or shipped name; default: an untrained network")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batches", type=int, nargs="+", default=[8, 32, 64])
+    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--samples", type=int, default=12)
+    parser.add_argument("--name", default="attack_loop", help="of the saved table")
+    given = parser.parse_args()
+    device = torch.device(given.device)
+    network = (load_network(given.weights) if given.weights else untrained()).to(device)
+    rows = []
+    for precision in given.precisions:
+        pair = Pair(network, network, ("nsd", "nsd"), device, precision)
+        for batch in given.batches:
+            admitted = admitted_of(pair, batch)
+            steps = Rule(STEPS - 1, 0.1, 1e9)  # STEPS iterates
+            seconds = interleaved(
+                {"bare": bare(pair, admitted, STEPS), "loop": loop(pair, admitted, steps)},
+                warm_up=2, samples=given.samples,
+            )  # fmt: skip
+            rows.append(row(f"{STEPS} iterations", precision, batch, seconds, batch * STEPS))
+        batch, long = max(given.batches), Rule(24, 0.1, 1e9)
+        admitted, counts = admitted_of(pair, batch), [0]
+        halving = Rule(24, 0.1, retiring_threshold(pair, admitted, long))
+        loop(pair, admitted, halving, counts)(0)
+        full = max(1, round(counts[0] / batch))
+        seconds = interleaved(
+            {"bare": bare(pair, admitted, full), "loop": loop(pair, admitted, halving)},
+            warm_up=1, samples=max(4, given.samples // 2),
+        )  # fmt: skip
+        seconds["bare"] = seconds["bare"] * (counts[0] / (full * batch))
+        rows.append(row(f"whole attack, half retire ({counts[0]} iterates)", precision, batch, seconds, counts[0]))
+    worst = max(one["loop / bare"] for one in rows)
+    text = save(
+        given.name,
+        "Attack loop over bare forward and backward",
+        rows,
+        {"versions": versions("torch", "numpy"), "threads": torch.get_num_threads(), "device": str(device),
+         "preset": network.settings.preset, "samples": given.samples, "asked for": f"at most {LIMIT}",
+         "worst ratio": worst},
+    )  # fmt: skip
+    print(text)
+
+
+def row(what: str, precision: str, batch: int, seconds: dict[str, np.ndarray], iterates: int) -> dict[str, object]:
+    """A line of the table. The ratio is the median over rounds of loop / bare of the same round."""
+    return {
+        "what": what,
+        "precision": precision,
+        "batch": batch,
+        "loop / bare": round(float(np.median(seconds["loop"] / seconds["bare"])), 3),
+        "iterates/s": round(iterates / float(np.median(seconds["loop"])), 1),
+        **{f"bare {name}": value for name, value in quantiles_ms(seconds["bare"]).items()},
+        **{f"loop {name}": value for name, value in quantiles_ms(seconds["loop"]).items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
