@@ -140,11 +140,14 @@ def balanced_selection(
         chosen.append(picks)
         if len(picks) < per_subject:
             short[str(name)] = len(picks)
-    if short or not chosen:
-        found = known(f"{name}: {count}" for name, count in short.items()) or "none"
+    where = f"split {split!r}, group {group!r}"
+    if not chosen:
+        raise DataError(f"Found no frame of the chosen subjects and actions in {where}; widen the selection.")
+    if short:
+        found = known(f"{name}: {count}" for name, count in short.items())
         raise DataError(
-            f"Too few frames at least {minimum_gap_s:g} s apart in split {split!r}, group {group!r}: found {found}, "
-            f"expected {per_subject} of each subject; ask for fewer, or widen the selection."
+            f"Too few frames at least {minimum_gap_s:g} s apart in {where}: found {found}, "
+            f"expected {per_subject} of each subject; ask for {min(short.values())}, or widen the selection."
         )
     return np.array(chosen, dtype=np.int64).T.reshape(-1)
 
