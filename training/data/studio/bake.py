@@ -36,7 +36,8 @@ def _macro(race: str, gender: str, age: str, mix: dict[str, float], height: tupl
 
 
 _AVERAGE = "averagemuscle-averageweight"
-#: The nine bodies. The first five are trained on, the next two are never; the last two serve ``decorrelated`` and ``crossed``.
+#: The nine bodies. The first five are trained on, the next two are never; the last two serve ``decorrelated`` and
+#: ``crossed``.
 BODIES: dict[str, Shape] = {
     "b1": _macro("caucasian", "male", "young", {_AVERAGE: 1.0}, ("max", 0.15)),
     "b2": _macro("african", "female", "young", {"averagemuscle-minweight": 0.7, _AVERAGE: 0.3}),
@@ -119,7 +120,9 @@ def bake_bodies(mpfb2: Path, out: Path) -> None:
 
     positions, heads, tails = [], [], []
     for shape in BODIES.values():
-        body = mesh + sum(amount * _read_target(mpfb2 / f"targets/{name}.target.gz", len(mesh)) for name, amount in shape)
+        body = mesh + sum(
+            amount * _read_target(mpfb2 / f"targets/{name}.target.gz", len(mesh)) for name, amount in shape
+        )
         body = body * 100.0  # decimetres to millimetres
         steps = np.rint(body[used] / VERTEX_STEP_MM)
         if np.abs(steps).max() > np.iinfo(np.int16).max:
@@ -145,8 +148,12 @@ def bake_bodies(mpfb2: Path, out: Path) -> None:
 
 def bake_motions(cmu: Path, deepmimic: Path, out: Path) -> None:
     shutil.copyfile(cmu, out / "motion_cmu.npz")
-    clips = {p.stem.removeprefix("humanoid3d_"): json.loads(p.read_text())["Frames"] for p in sorted(deepmimic.glob("humanoid3d_*.txt"))}
-    np.savez_compressed(out / "motion_deepmimic.npz", **{name: np.array(rows, np.float32) for name, rows in clips.items()})
+    clips = {
+        p.stem.removeprefix("humanoid3d_"): json.loads(p.read_text())["Frames"]
+        for p in sorted(deepmimic.glob("humanoid3d_*.txt"))
+    }
+    arrays = {name: np.array(rows, np.float32) for name, rows in clips.items()}
+    np.savez_compressed(out / "motion_deepmimic.npz", **arrays)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

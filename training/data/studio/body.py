@@ -20,8 +20,24 @@ ARM, ARM_ALONG, LEG, LEG_ALONG, FOOT, HEAD, UP, HEAD_UP, HEAD_FRONT, U, V = rang
 COORDINATES = 11
 
 #: body parts of the label image, as bits of the label's high nibble; 0 is background
-PARTS = ("background", "head", "torso", "pelvis", "l_upper_arm", "l_forearm", "l_hand", "r_upper_arm", "r_forearm", "r_hand",
-         "l_thigh", "l_shin", "l_foot", "r_thigh", "r_shin", "r_foot")  # fmt: skip
+PARTS = (
+    "background",
+    "head",
+    "torso",
+    "pelvis",
+    "l_upper_arm",
+    "l_forearm",
+    "l_hand",
+    "r_upper_arm",
+    "r_forearm",
+    "r_hand",
+    "l_thigh",
+    "l_shin",
+    "l_foot",
+    "r_thigh",
+    "r_shin",
+    "r_foot",
+)
 _PART_BONES = {
     "head": ("Neck", "Neck1", "Head"),
     "torso": ("LowerBack", "Spine", "Spine1", "LeftShoulder", "RightShoulder"),
@@ -39,8 +55,25 @@ _PART_BONES = {
     )
 }
 #: rig bone whose head is each of the 17 joints (methods.md section 10.1); the head top is the tail of "Head"
-_JOINT_BONES = ("Hips", "RightUpLeg", "RightLeg", "RightFoot", "LeftUpLeg", "LeftLeg", "LeftFoot", "Spine1", "Neck", "Head", "Head",
-                "LeftArm", "LeftForeArm", "LeftHand", "RightArm", "RightForeArm", "RightHand")  # fmt: skip
+_JOINT_BONES = (
+    "Hips",
+    "RightUpLeg",
+    "RightLeg",
+    "RightFoot",
+    "LeftUpLeg",
+    "LeftLeg",
+    "LeftFoot",
+    "Spine1",
+    "Neck",
+    "Head",
+    "Head",
+    "LeftArm",
+    "LeftForeArm",
+    "LeftHand",
+    "RightArm",
+    "RightForeArm",
+    "RightHand",
+)
 _HEAD_TOP = 10
 
 
@@ -158,7 +191,9 @@ def _coordinates(rig: Rig, x: np.ndarray, head: np.ndarray) -> np.ndarray:
 
 @numba.njit(cache=True, nogil=True)
 def skin(vertices, weight_bone, weight, rotation, translation, out):  # type: ignore[no-untyped-def]
-    """Linear blend skinning. vertices (n, 3), rotation (31, 3, 3), translation (31, 3) -> out (n, 3), all float32, mm."""
+    """Linear blend skinning. vertices (n, 3), rotation (31, 3, 3), translation (31, 3) -> out (n, 3), all float32,
+    mm.
+    """
     for i in range(vertices.shape[0]):
         x, y, z = vertices[i, 0], vertices[i, 1], vertices[i, 2]
         ox, oy, oz = np.float32(0), np.float32(0), np.float32(0)

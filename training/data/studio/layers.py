@@ -1,7 +1,7 @@
 """Colour layers and depth of stored samples, drawn again from their identity.
 
-``frame = clamp(sum_m shading_m * colour_m + rest)`` recomposes the stored frame to one grey level, so the colours of the
-clothes can be changed exactly, with no generator in between (design.md section 3).
+``frame = clamp(sum_m shading_m * colour_m + rest)`` recomposes the stored frame to one grey level, so the colours of
+the clothes can be changed exactly, with no generator in between (design.md section 3).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 class Layers(NamedTuple):
-    """shading (N, 8, H, W) float32 >= 0, summing to at most 1; colours (N, 8, 3) and rest (N, 3, H, W) float32 in [0, 1].
+    """shading (N, 8, H, W) float32 >= 0, summing to at most 1; colours (N, 8, 3) and rest (N, 3, H, W) float32 in [0,
+    1].
 
     ``materials``: names of the layers; ``garment`` (8,) bool: those that are clothes.
     """
@@ -37,7 +38,9 @@ class Layers(NamedTuple):
 
 
 def layers(dataset: Dataset, rows: np.ndarray) -> Layers:
-    """The layers of samples. Raises DataError if the dataset was not made by this studio, or by another renderer version."""
+    """The layers of samples. Raises DataError if the dataset was not made by this studio, or by another renderer
+    version.
+    """
     rows = np.asarray(rows)
     size = dataset.size
     shading = np.zeros((len(rows), MATERIAL_COUNT, size, size), np.float32)
@@ -51,7 +54,9 @@ def layers(dataset: Dataset, rows: np.ndarray) -> Layers:
 
 
 def depth(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """(N, H, W) float32: millimetres along the optical axis to the person, inf on the background. Raises as :func:`layers`."""
+    """(N, H, W) float32: millimetres along the optical axis to the person, inf on the background. Raises as
+    :func:`layers`.
+    """
     rows = np.asarray(rows)
     out = np.empty((len(rows), dataset.size, dataset.size), np.float32)
     for n, view, _, _ in _drawn(dataset, rows):
@@ -63,11 +68,15 @@ def _drawn(dataset: Dataset, rows: np.ndarray) -> Iterator[tuple[int, View, Stag
     """(position in rows, view as drawn, staged sequence, background (H, W, 3) float32), grouped by sequence."""
     info = dataset.info
     if info.get("name") != "studio":
-        raise DataError(f"{dataset.folder} is a {info.get('name')!r} dataset: colour layers and depth exist for studio datasets only")
+        raise DataError(
+            f"{dataset.folder} is a {info.get('name')!r} dataset: colour layers and depth exist for studio ones only"
+        )
     expected = recipes.fingerprint(info["recipe"], info["preset"], info["seed"], info["frame_size"], info["shadow"])
     if info["fingerprint"] != expected:
-        raise DataError(f"{dataset.folder} was rendered by another version of the studio (fingerprint {info['fingerprint']}, this one "
-                        f"makes {expected}): render it again with `turncoat render`")  # fmt: skip
+        raise DataError(
+            f"{dataset.folder} was rendered by another version of the studio (fingerprint {info['fingerprint']}, "
+            f"this one makes {expected}): render it again with `turncoat render`"
+        )
     known = _sequences(info["preset"], info["recipe"], info["seed"])
     view = View(dataset.size, shadow=info["shadow"])
     names, instants, cameras = (dataset.column(c)[rows] for c in ("sequence", "instant", "camera"))

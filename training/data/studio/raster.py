@@ -1,4 +1,5 @@
-"""The studio's rasteriser: triangles to a depth buffer, then per-sample materials and light (numba, one thread, no fast-math).
+"""The studio's rasteriser: triangles to a depth buffer, then per-sample materials and light (numba, one thread, no
+fast-math).
 
 Pixel centres are at +0.5. Every pixel has SUPERSAMPLING x SUPERSAMPLING samples. The result is linear in the material
 colours: ``frame = sum_m shading_m * colour_m + rest`` with ``sum_m shading_m <= 1`` (ambient and lights sum to one).
@@ -19,7 +20,8 @@ _SKIN, _HAIR, _SHIRT, _SHIRT2, _BOTTOMS, _BOTTOMS2, _SHOES, _EYES = range(8)
 @numba.njit(cache=True, nogil=True)
 def rasterise(points, depth, triangles, depth_buffer, triangle_id, weight_b, weight_c):  # type: ignore[no-untyped-def]
     """Z-buffer. points (n, 2) float32 in samples, depth (n,) float32 mm > 0, triangles (m, 3) int32 (front faces turn
-    counter-clockwise in space) -> per sample: depth mm (inf where empty), triangle (-1), perspective-correct barycentric weights of corners b and c.
+    counter-clockwise in space) -> per sample: depth mm (inf where empty), triangle (-1), perspective-correct
+    barycentric weights of corners b and c.
     """
     height, width = depth_buffer.shape
     depth_buffer[:] = np.inf
@@ -31,8 +33,14 @@ def rasterise(points, depth, triangles, depth_buffer, triangle_id, weight_b, wei
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area >= 0:  # seen from behind (image y runs down)
             continue
-        first_x, last_x = max(0, int(np.ceil(min(x0, x1, x2) - half))), min(width - 1, int(np.floor(max(x0, x1, x2) - half)))
-        first_y, last_y = max(0, int(np.ceil(min(y0, y1, y2) - half))), min(height - 1, int(np.floor(max(y0, y1, y2) - half)))
+        first_x, last_x = (
+            max(0, int(np.ceil(min(x0, x1, x2) - half))),
+            min(width - 1, int(np.floor(max(x0, x1, x2) - half))),
+        )
+        first_y, last_y = (
+            max(0, int(np.ceil(min(y0, y1, y2) - half))),
+            min(height - 1, int(np.floor(max(y0, y1, y2) - half))),
+        )
         if first_x > last_x or first_y > last_y:
             continue
         ia, ib, ic = 1 / depth[a], 1 / depth[b], 1 / depth[c]
@@ -78,7 +86,9 @@ def _patterned(kind, period, share, u, v, up):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _material(group, x, p, rest_x):  # type: ignore[no-untyped-def]
-    """Material of a sample: triangle group, interpolated coordinates x (body.py), wardrobe parameters p, |rest x| beyond the hip."""
+    """Material of a sample: triangle group, interpolated coordinates x (body.py), wardrobe parameters p, |rest x|
+    beyond the hip.
+    """
     arm, arm_along, leg, leg_along, foot, head, up, head_up, head_front, u, v = x
     if group == 1 or group == 2:
         return _EYES
@@ -108,12 +118,28 @@ def _material(group, x, p, rest_x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def shade(triangle_id, weight_b, weight_c, triangles, group, normals, coordinates, part, hip_side, parameters, lights, ambient, bounds,
-          shading, coverage, labels):  # type: ignore[no-untyped-def]  # fmt: skip
+def shade(  # type: ignore[no-untyped-def]
+    triangle_id,
+    weight_b,
+    weight_c,
+    triangles,
+    group,
+    normals,
+    coordinates,
+    part,
+    hip_side,
+    parameters,
+    lights,
+    ambient,
+    bounds,
+    shading,
+    coverage,
+    labels,
+):
     """Samples to pixels, within ``bounds`` (x0, y0, x1, y1 in pixels; the rest is left alone).
 
-    normals (n, 3) world; coordinates (n, 11); part (n,) uint8; hip_side (n,) bool: on the outer seam of a leg; lights (L, 4):
-    direction to the light and intensity. Out: shading (8, h, w) float32, coverage (h, w) float32 in [0, 1],
+    normals (n, 3) world; coordinates (n, 11); part (n,) uint8; hip_side (n,) bool: on the outer seam of a leg;
+    lights (L, 4): direction to the light and intensity. Out: shading (8, h, w) and coverage (h, w) float32 in [0, 1],
     labels (h, w) uint8 = part << 4 | material + 1 of the most frequent sample.
     """
     s = SUPERSAMPLING
@@ -136,7 +162,12 @@ def shade(triangle_id, weight_b, weight_c, triangles, group, normals, coordinate
                 for j in range(x.shape[0]):
                     x[j] = wa * coordinates[a, j] + wb * coordinates[b, j] + wc * coordinates[c, j]
                 nearest = a if (wa >= wb and wa >= wc) else (b if wb >= wc else c)
-                m = _material(group[f], (x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10]), parameters, hip_side[nearest])
+                m = _material(
+                    group[f],
+                    (x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10]),
+                    parameters,
+                    hip_side[nearest],
+                )
                 nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
                 ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
                 nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
@@ -162,7 +193,8 @@ def shade(triangle_id, weight_b, weight_c, triangles, group, normals, coordinate
 
 @numba.njit(cache=True, nogil=True)
 def compose_pixels(shading, coverage, colours, background, bounds, alpha, out):  # type: ignore[no-untyped-def]
-    """``out = sum_m shading_m colour_m + (1 - coverage) background`` rounded to 8 bits, within bounds; alpha = coverage in 8 bits.
+    """``out = sum_m shading_m colour_m + (1 - coverage) background`` rounded to 8 bits, within bounds; alpha =
+    coverage in 8 bits.
 
     colours (8, 3), background (h, w, 3) float32 in [0, 1]; out (h, w, 3), alpha (h, w) uint8.
     """

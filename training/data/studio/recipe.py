@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from turncoat.kernels.errors import ConfigError
-from turncoat.training.data.studio import motion
+from turncoat.training.data.studio import clips
 from turncoat.training.data.studio.body import ASSETS
+from turncoat.training.data.studio.closet import SUBJECT_WARDROBES, random_wardrobe
 from turncoat.training.data.studio.scene import SCENES, UNSEEN_SCENE, cameras
-from turncoat.training.data.studio.wardrobe import SUBJECT_WARDROBES, Wardrobe, random_wardrobe
+from turncoat.training.data.studio.wardrobe import Wardrobe
 
 #: raise when the same recipe would give other bytes
 RENDERER_VERSION = 1
@@ -33,7 +34,9 @@ _TRAINING_SCENES = tuple(s for s in SCENES if s != UNSEEN_SCENE)
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """``everyday``, ``acrobatic``: training sequences for each subject and action; ``stride``: every n-th instant is rendered."""
+    """``everyday``, ``acrobatic``: training sequences for each subject and action; ``stride``: every n-th instant is
+    rendered.
+    """
 
     everyday: int
     acrobatic: int
@@ -50,7 +53,9 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class Sequence:
-    """``source``: the split of motion segments it is made of; ``key``: its identity, which seeds everything about it."""
+    """``source``: the split of motion segments it is made of; ``key``: its identity, which seeds everything about
+    it.
+    """
 
     key: str
     split: str
@@ -63,7 +68,7 @@ class Sequence:
 
     @property
     def group(self) -> str:
-        return motion.group_of(self.action)
+        return clips.group_of(self.action)
 
 
 def wardrobe(name: str) -> Wardrobe:
@@ -86,18 +91,25 @@ def plan(preset: str, recipe: str, seed: int = 0) -> tuple[list[Sequence], Prese
         raise ConfigError(f"there is no recipe {recipe!r}: choose one of {', '.join(RECIPES)}")
     chosen = PRESETS[preset]
     rows: list[tuple[str, str, str, str, int, tuple[str, ...]]] = []
-    seen = [a for a in motion.ACTIONS if a not in motion.UNSEEN_ACTIONS]
+    seen = [a for a in clips.ACTIONS if a not in clips.UNSEEN_ACTIONS]
     for subject in TRAINING_SUBJECTS:
         for action in seen:
-            count = chosen.everyday if motion.group_of(action) == "everyday" else chosen.acrobatic
+            count = chosen.everyday if clips.group_of(action) == "everyday" else chosen.acrobatic
             rows += [("train", "train", subject, action, k, _TRAINING_SCENES) for k in range(count)]
             for split in ("validation", "held-out"):
-                if motion.segments(action, split):
+                if clips.segments(action, split):
                     rows += [(split, split, subject, action, k, _TRAINING_SCENES) for k in range(chosen.tests)]
-        for action in motion.UNSEEN_ACTIONS:
-            rows += [("unseen motion", "unseen motion", subject, action, k, _TRAINING_SCENES) for k in range(2 * chosen.tests)]
+        for action in clips.UNSEEN_ACTIONS:
+            rows += [
+                ("unseen motion", "unseen motion", subject, action, k, _TRAINING_SCENES)
+                for k in range(2 * chosen.tests)
+            ]
     for subject in UNSEEN_SUBJECTS:
-        rows += [("unseen subject", "held-out", subject, action, k, _TRAINING_SCENES) for action in seen for k in range(chosen.tests)]
+        rows += [
+            ("unseen subject", "held-out", subject, action, k, _TRAINING_SCENES)
+            for action in seen
+            for k in range(chosen.tests)
+        ]
     for n, action in enumerate(seen):
         for k in range(2 * chosen.tests):
             subject = TRAINING_SUBJECTS[(n + 2 * k) % len(TRAINING_SUBJECTS)]
@@ -105,7 +117,9 @@ def plan(preset: str, recipe: str, seed: int = 0) -> tuple[list[Sequence], Prese
     return [_sequence(*row, recipe=recipe, seed=seed) for row in rows], chosen
 
 
-def _sequence(split: str, source: str, subject: str, action: str, k: int, scenes: tuple[str, ...], *, recipe: str, seed: int) -> Sequence:
+def _sequence(
+    split: str, source: str, subject: str, action: str, k: int, scenes: tuple[str, ...], *, recipe: str, seed: int
+) -> Sequence:
     key = f"{split.replace(' ', '-')}.{subject}.{action}.{k:03d}"
     number = int(subject[1:])
     body, clothes = f"b{number}", f"w{number}"
@@ -123,10 +137,17 @@ def _sequence(split: str, source: str, subject: str, action: str, k: int, scenes
 def fingerprint(recipe: str, preset: str, seed: int, size: int, shadow: bool) -> str:
     """Hash of recipe, wardrobes, cameras, assets and renderer version: the same on every machine."""
     digest = hashlib.sha256()
-    digest.update(f"studio {RENDERER_VERSION} {recipe} {preset} {PRESETS[preset]} {seed} {size} {shadow} {INSTANTS} {STEP_S}".encode())
+    digest.update(
+        f"studio {RENDERER_VERSION} {recipe} {preset} {PRESETS[preset]} {seed} {size} {shadow} "
+        f"{INSTANTS} {STEP_S}".encode()
+    )
     digest.update(repr((SUBJECT_WARDROBES, random_wardrobe("p0", 0))).encode())
     for scene in SCENES:
-        digest.update(repr([(c.rotation.round(9).tolist(), c.translation.round(6).tolist()) for c in cameras(scene, size)]).encode())
+        digest.update(
+            repr(
+                [(c.rotation.round(9).tolist(), c.translation.round(6).tolist()) for c in cameras(scene, size)]
+            ).encode()
+        )
     for name in ("bodies.npz", "motion_cmu.npz", "motion_deepmimic.npz"):
         digest.update(Path(ASSETS / name).read_bytes())
     return digest.hexdigest()[:32]

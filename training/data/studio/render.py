@@ -18,7 +18,7 @@ import numpy as np
 from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.training.data.store import ShardWriter, finish_dataset, shard_is_finished
 from turncoat.training.data.studio import recipe as recipes
-from turncoat.training.data.studio.motion import ACTIONS
+from turncoat.training.data.studio.clips import ACTIONS
 from turncoat.training.data.studio.scene import SCENES, cameras, render_backgrounds
 from turncoat.training.data.studio.stage import View, stage
 from turncoat.training.data.studio.wardrobe import GARMENTS, MATERIALS
@@ -41,7 +41,8 @@ def render_dataset(
     """Renders into ``out`` and returns the contents of its dataset.json.
 
     A folder that holds finished shards of the same fingerprint is completed; one of another fingerprint is refused
-    (DataError). ``progress(frames done, frames in all)`` is called after every shard. ``size`` is the frame's side in pixels.
+    (DataError). ``progress(frames done, frames in all)`` is called after every shard. ``size`` is the frame's side in
+    pixels.
     """
     if size < 32 or size > 1024:
         raise ConfigError(f"frame size {size} was asked for: choose 32 to 1024 pixels")
@@ -65,10 +66,19 @@ def render_dataset(
         if progress:
             progress(done, total)
     info = {
-        "name": "studio", "recipe": recipe, "preset": preset, "seed": seed, "frame_size": size, "shadow": shadow, "fingerprint": mark,
-        "renderer_version": recipes.RENDERER_VERSION, "materials": list(MATERIALS), "garments": list(GARMENTS),
-        "training_subjects": list(recipes.TRAINING_SUBJECTS), "action_order": list(ACTIONS),
-    }  # fmt: skip
+        "name": "studio",
+        "recipe": recipe,
+        "preset": preset,
+        "seed": seed,
+        "frame_size": size,
+        "shadow": shadow,
+        "fingerprint": mark,
+        "renderer_version": recipes.RENDERER_VERSION,
+        "materials": list(MATERIALS),
+        "garments": list(GARMENTS),
+        "training_subjects": list(recipes.TRAINING_SUBJECTS),
+        "action_order": list(ACTIONS),
+    }
     backgrounds = np.concatenate([backgrounds_8bit(scene, size) for scene in SCENES])
     return finish_dataset(out, info, backgrounds, _camera_table(size), shards=len(shards), fingerprint=mark)
 
@@ -80,7 +90,8 @@ def _finished(out: Path, mark: str) -> dict[str, Any] | None:
     info = json.loads((out / "dataset.json").read_text())
     if info.get("fingerprint") != mark:
         raise DataError(
-            f"{out} holds another dataset (fingerprint {info.get('fingerprint')}, this recipe makes {mark}): choose another folder or remove it."
+            f"{out} holds another dataset (fingerprint {info.get('fingerprint')}, this recipe makes {mark}): "
+            "choose another folder or remove it."
         )
     return info
 
@@ -143,17 +154,33 @@ def _render_shard(
                     view.draw(staged, instant, camera)
                     frame, alpha = view.picture(colours, backgrounds[camera])
                     writer.add_frame(
-                        frame, alpha, view.labels, rectangle=_shadow_rectangle(view) if shadow else None, joints_world=staged.joints[instant],
-                        sample_id=f"{sequence.key}.i{instant:02d}.c{camera}", sequence=sequence.key, instant=instant, camera=camera,
-                        scene=sequence.scene, subject=sequence.subject, body=sequence.body, wardrobe=sequence.wardrobe,
-                        action=sequence.action, group=sequence.group, motion_id=staged.movement.motion_id[instant],
-                        motion_time_s=float(staged.movement.motion_time_s[instant]), mirrored=staged.movement.mirrored,
-                        time_s=instant * recipes.STEP_S, split=sequence.split, view=SCENES.index(sequence.scene) * VIEWS_PER_SCENE + camera,
-                    )  # fmt: skip
+                        frame,
+                        alpha,
+                        view.labels,
+                        rectangle=_shadow_rectangle(view) if shadow else None,
+                        joints_world=staged.joints[instant],
+                        sample_id=f"{sequence.key}.i{instant:02d}.c{camera}",
+                        sequence=sequence.key,
+                        instant=instant,
+                        camera=camera,
+                        scene=sequence.scene,
+                        subject=sequence.subject,
+                        body=sequence.body,
+                        wardrobe=sequence.wardrobe,
+                        action=sequence.action,
+                        group=sequence.group,
+                        motion_id=staged.movement.motion_id[instant],
+                        motion_time_s=float(staged.movement.motion_time_s[instant]),
+                        mirrored=staged.movement.mirrored,
+                        time_s=instant * recipes.STEP_S,
+                        split=sequence.split,
+                        view=SCENES.index(sequence.scene) * VIEWS_PER_SCENE + camera,
+                    )
     return shard
 
 
 def _shadow_rectangle(view: View) -> tuple[int, int, int, int]:
+    assert view.darkness is not None
     dark = (view.darkness > 1e-3) | (view.coverage > 0)
     rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

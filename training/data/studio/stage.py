@@ -1,4 +1,6 @@
-"""A sequence in its place, and one view of it: everything that a frame is drawn from, made again from the sequence's identity."""
+"""A sequence in its place, and one view of it: everything that a frame is drawn from, made again from the sequence's
+identity.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def _movement(sequence: Sequence, seed: int) -> tuple[motion.Movement, float, np
     return moved, yaw, centre
 
 
-def place(sequence: Sequence, dressed: Dressed, moved: motion.Movement, yaw: float, centre: np.ndarray, *, size: int) -> Staged:
+def place(
+    sequence: Sequence, dressed: Dressed, moved: motion.Movement, yaw: float, centre: np.ndarray, *, size: int
+) -> Staged:
     """Any dressed body in a movement (the ``crossed`` set changes one of the two).
 
     Where somebody would leave a picture, place and roaming are reduced; if that is not enough, as for people lying
@@ -70,7 +74,14 @@ def place(sequence: Sequence, dressed: Dressed, moved: motion.Movement, yaw: flo
             small = rotation.astype(np.float32)
             for t in range(len(root)):
                 shift = heads[t] - np.einsum("jik,jk->ji", rotation[t], body.head)
-                skin(dressed.vertices, body.rig.weight_bone, body.rig.weight, small[t], shift.astype(np.float32), vertices[t])
+                skin(
+                    dressed.vertices,
+                    body.rig.weight_bone,
+                    body.rig.weight,
+                    small[t],
+                    shift.astype(np.float32),
+                    vertices[t],
+                )
             shown = vertices[:, dressed.used].astype(float)
             low, middle = shown[..., 1].min(1), (shown.min(1) + shown.max(1))[:, [0, 2]] / 2
             floor = np.minimum(low, np.quantile(low, 0.1)) if moved.flying else low
@@ -90,7 +101,11 @@ def _turned(body: Body, moved: motion.Movement, root: np.ndarray, turn: np.ndarr
 
 
 def _projection(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return camera.rotation.astype(np.float32), camera.translation.astype(np.float32), camera.intrinsics.astype(np.float32)
+    return (
+        camera.rotation.astype(np.float32),
+        camera.translation.astype(np.float32),
+        camera.intrinsics.astype(np.float32),
+    )
 
 
 @numba.njit(cache=True, nogil=True)
@@ -122,7 +137,9 @@ def _project(vertices, rotation, translation, intrinsics, scale, points, depth):
 
 
 class View:
-    """Buffers for one frame size; ``draw`` fills shading, coverage, labels and bounds, ``picture`` makes the 8-bit frame."""
+    """Buffers for one frame size; ``draw`` fills shading, coverage, labels and bounds, ``picture`` makes the 8-bit
+    frame.
+    """
 
     def __init__(self, size: int, *, shadow: bool = False) -> None:
         s = size * raster.SUPERSAMPLING
@@ -156,9 +173,23 @@ class View:
         self.labels[:] = 0
         self.bounds[:] = np.clip(np.concatenate([low, high]), 0, self.size)
         raster.shade(
-            self.triangle_id, self.weight_b, self.weight_c, d.triangles, d.group, self.normals, d.body.coordinates, d.body.part,
-            d.outer_seam, d.wardrobe.parameters(), self._lights, self._ambient, self.bounds, self.shading, self.coverage, self.labels,
-        )  # fmt: skip
+            self.triangle_id,
+            self.weight_b,
+            self.weight_c,
+            d.triangles,
+            d.group,
+            self.normals,
+            d.body.coordinates,
+            d.body.part,
+            d.outer_seam,
+            d.wardrobe.parameters(),
+            self._lights,
+            self._ambient,
+            self.bounds,
+            self.shading,
+            self.coverage,
+            self.labels,
+        )
         self.darkness = self._cast_shadow(vertices, d, view) if self.shadow else None
 
     def lit_background(self, background: np.ndarray) -> np.ndarray:
@@ -166,7 +197,9 @@ class View:
         return background if self.darkness is None else background * (1 - _SHADOW_DARKNESS * self.darkness[..., None])
 
     def picture(self, colours: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Frame (h, w, 3) and alpha (h, w), uint8. colours (8, 3); background (h, w, 3) float32 in [0, 1] holding 8-bit levels."""
+        """Frame (h, w, 3) and alpha (h, w), uint8. colours (8, 3); background (h, w, 3) float32 in [0, 1] holding
+        8-bit levels.
+        """
         lit = self.lit_background(background)
         frame = (lit * np.float32(255) + np.float32(0.5)).astype(np.uint8)
         alpha = np.zeros((self.size, self.size), np.uint8)
@@ -178,7 +211,9 @@ class View:
         s = raster.SUPERSAMPLING
         return self.depth_buffer.reshape(self.size, s, self.size, s).min((1, 3))
 
-    def _cast_shadow(self, vertices: np.ndarray, d: Dressed, view: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+    def _cast_shadow(
+        self, vertices: np.ndarray, d: Dressed, view: tuple[np.ndarray, np.ndarray, np.ndarray]
+    ) -> np.ndarray:
         """Soft shadow of the first light on the floor, (h, w) in [0, 1]."""
         from scipy.ndimage import gaussian_filter
 
@@ -187,7 +222,12 @@ class View:
         points, depth = np.empty((len(floor), 2), np.float32), np.empty(len(floor), np.float32)
         _project(floor.astype(np.float32), *view, np.float32(1), points, depth)
         n = self.size
-        buffers = np.empty((n, n), np.float32), np.empty((n, n), np.int32), np.empty((n, n), np.float32), np.empty((n, n), np.float32)
+        buffers = (
+            np.empty((n, n), np.float32),
+            np.empty((n, n), np.int32),
+            np.empty((n, n), np.float32),
+            np.empty((n, n), np.float32),
+        )
         both = np.concatenate([d.triangles, d.triangles[:, ::-1]])
         raster.rasterise(points, depth, np.ascontiguousarray(both), *buffers)
         return gaussian_filter((buffers[1] >= 0).astype(np.float32), 0.011 * n)

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from turncoat.training.data.studio.body import PARTS, body_names, load_body, load_rig, skin
+from turncoat.training.data.studio.closet import SUBJECT_WARDROBES, random_wardrobe
 from turncoat.training.data.studio.motion import place_bones
-from turncoat.training.data.studio.wardrobe import GARMENTS, MATERIALS, SUBJECT_WARDROBES, dress, random_wardrobe
+from turncoat.training.data.studio.wardrobe import GARMENTS, MATERIALS, dress
 
 
 def test_skin_weights_sum_to_one():
@@ -54,7 +55,9 @@ def test_subjects_differ_in_every_garment_colour():
 def test_a_skirt_ends_at_its_hem_and_cloth_has_thickness():
     body = load_body("b2")
     skirt, bare = dress(body, SUBJECT_WARDROBES[1]), dress(body, random_wardrobe("p", 0))
-    assert (skirt.group == 4).any() and skirt.body.coordinates[skirt.triangles[skirt.group == 4]][..., 3].mean(1).max() <= 1.3
+    assert (skirt.group == 4).any() and skirt.body.coordinates[skirt.triangles[skirt.group == 4]][..., 3].mean(
+        1
+    ).max() <= 1.3
     moved = np.linalg.norm(bare.vertices - body.vertices, axis=1)
     assert 0 < moved.max() < 25
 

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from turncoat.training.data.studio import motion
+from turncoat.training.data.studio import clips, motion
 from turncoat.training.data.studio.body import load_body
 
-SEEN = [a for a in motion.ACTIONS if a not in motion.UNSEEN_ACTIONS]
+SEEN = [a for a in clips.ACTIONS if a not in clips.UNSEEN_ACTIONS]
 
 
 @pytest.mark.parametrize("action", SEEN)
 def test_splits_never_share_motion(action):
-    pieces = {split: motion.segments(action, split) for split in ("train", "validation", "held-out")}
+    pieces = {split: clips.segments(action, split) for split in ("train", "validation", "held-out")}
     assert pieces["train"] and pieces["held-out"]
     names = list(pieces)
     for i, a in enumerate(names):
@@ -17,14 +17,14 @@ def test_splits_never_share_motion(action):
             for s in pieces[a]:
                 for t in pieces[b]:
                     apart = max(s.start_s, t.start_s) - min(s.end_s, t.end_s)
-                    assert s.clip != t.clip or apart >= motion.GAP_S - 1e-9, (s, t)
+                    assert s.clip != t.clip or apart >= clips.GAP_S - 1e-9, (s, t)
     assert all(s.end_s > s.start_s for split in pieces.values() for s in split)
 
 
-@pytest.mark.parametrize("action", motion.UNSEEN_ACTIONS)
+@pytest.mark.parametrize("action", clips.UNSEEN_ACTIONS)
 def test_unseen_actions_are_in_no_other_split(action):
-    assert motion.segments(action, "unseen motion")
-    assert not any(motion.segments(action, split) for split in ("train", "validation", "held-out"))
+    assert clips.segments(action, "unseen motion")
+    assert not any(clips.segments(action, split) for split in ("train", "validation", "held-out"))
 
 
 @pytest.mark.parametrize("action", ["walking", "directing_traffic", "cartwheel", "punch"])
@@ -33,14 +33,14 @@ def test_a_movement_is_made_of_rotations_and_stays_within_its_split(action):
     moved = motion.compose(body, action, "held-out", 20, 0.4, np.random.default_rng(5))
     assert np.allclose(moved.rotation @ moved.rotation.swapaxes(-1, -2), np.eye(3), atol=1e-6)
     assert np.allclose(np.linalg.det(moved.rotation), 1, atol=1e-6)
-    pieces = motion.segments(action, "held-out")
+    pieces = clips.segments(action, "held-out")
     for name, t in zip(moved.motion_id, moved.motion_time_s, strict=True):
         assert any(s.clip == name and s.start_s - 1e-6 <= t <= s.end_s + 1e-6 for s in pieces)
 
 
 def test_the_standing_foot_stays_low_in_walking():
     body = load_body("b1")
-    clip = motion.load_clip("walking_01", body.rig.bones)
+    clip = clips.load_clip("walking_01", body.rig.bones)
     rotation, root = motion._sample(clip, body, np.arange(0, clip.seconds, 1 / 30))
     joints = body.joints(rotation, motion.place_bones(body, rotation, root))
     lowest_foot = joints[:, [3, 6], 1].min(1)
