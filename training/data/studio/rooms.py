@@ -1,4 +1,4 @@
-"""The five rooms, as lists of solids. Sizes in mm; the middle (radius 1.3 m) and all lines of sight stay free.
+"""The five rooms, as lists of solids. Sizes in mm; the middle (radius 1.2 m) and all lines of sight stay free.
 
 Each room has its own colours and its own things; the first solid is the room itself.
 """
