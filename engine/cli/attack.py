@@ -30,7 +30,12 @@ def attack(
     split: Annotated[str, typer.Option(help="Split whose frames are attacked.")] = "held-out",
     group: Annotated[list[str] | None, typer.Option(help="everyday, acrobatic; repeatable. Default: both.")] = None,
     subject: Annotated[list[str] | None, typer.Option(help="Subject; repeatable. Default: all of the split.")] = None,
-    per_subject: Annotated[int, typer.Option(min=1, help="Frames of each subject in each group.")] = 100,
+    per_subject: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Frames of each subject in each group. Default: 100, or as many as every subject has."
+        ),
+    ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Largest number of steps.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Error, mm, past which a prediction is fooled.")] = None,
     step_size: Annotated[

@@ -12,6 +12,7 @@ from turncoat.kernels.errors import DataError
 from turncoat.training.data import GROUPS, Dataset
 from turncoat.training.data.samplers import balanced_selection
 
+DEFAULT_FRAMES = 100  # of every subject, methods 6.2
 PART = 32  # samples in a part: what a killed sweep loses at most
 
 
@@ -23,13 +24,13 @@ class Selection:
         split: `held-out` are other trials of what the training subjects did, as in the paper's Table 1.
         groups: chosen and reported apart.
         subjects: None: all that the split has.
-        per_subject: frames of each subject in each group.
+        per_subject: frames of each subject in each group; None: 100 as in the paper, or as many as every subject has.
     """
 
     split: str = "held-out"
     groups: tuple[str, ...] = tuple(GROUPS)
     subjects: tuple[str, ...] | None = None
-    per_subject: int = 100
+    per_subject: int | None = None
 
     def rows(self, dataset: Dataset, seed: int) -> np.ndarray:
         """Rows int64, at least half a second apart within a sequence; the groups one after the other.
@@ -37,20 +38,28 @@ class Selection:
         Raises:
             DataError: an unknown split, group or subject, or too few frames.
         """
-        found = [
-            balanced_selection(
-                dataset,
-                split=self.split,
-                group=group,
-                per_subject=self.per_subject,
-                seed=seed,
-                subject=list(self.subjects) if self.subjects else None,
-            )
-            for group in self.groups
-        ]
+        found = [self._group(dataset, group, seed) for group in self.groups]
         if not found:
             raise DataError(f"No group of actions is asked for; there are {', '.join(GROUPS)}.")
         return np.concatenate(found)
+
+    def _group(self, dataset: Dataset, group: str, seed: int) -> np.ndarray:
+        def choose(count: int) -> np.ndarray:
+            subjects = list(self.subjects) if self.subjects else None
+            return balanced_selection(
+                dataset, split=self.split, group=group, per_subject=count, seed=seed, subject=subjects
+            )
+
+        if self.per_subject is not None:
+            return choose(self.per_subject)
+        best, low, high = choose(1), 1, DEFAULT_FRAMES
+        while low < high:  # a choice of k frames is a prefix of that of more, so what fits can be bisected
+            middle = (low + high + 1) // 2
+            try:
+                best, low = choose(middle), middle
+            except DataError:
+                high = middle - 1
+        return best
 
     def facts(self, dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
         """As run.json keeps it."""

@@ -342,6 +342,18 @@ def test_unknown_selections_and_impossible_demands_are_refused_before_anything_i
     assert not out.exists()
 
 
+def test_unless_told_a_sweep_takes_as_many_frames_as_every_subject_has(layered: Dataset) -> None:
+    rows = Selection(groups=("everyday",)).rows(layered, 0)
+    subjects = layered.column("subject")[rows].tolist()
+    count = subjects.count("S1")
+    assert subjects.count("S2") == count < 100
+    np.testing.assert_array_equal(rows, Selection(groups=("everyday",), per_subject=count).rows(layered, 0))
+    with pytest.raises(DataError, match="Too few"):
+        Selection(groups=("everyday",), per_subject=count + 1).rows(layered, 0)
+    both = Selection().rows(layered, 0)
+    assert set(layered.column("group")[both].tolist()) == {"everyday", "acrobatic"}
+
+
 def test_opening_what_is_no_run_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a run"):
         open_run(tmp_path)
