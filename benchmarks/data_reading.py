@@ -9,6 +9,7 @@ of whole frames (three times the bytes), which is the most that any storage coul
 import argparse
 import os
 import tempfile
+import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -147,13 +148,15 @@ def measure(ds: Dataset, samples: int) -> list[dict[str, object]]:
         "backgrounds, random": lambda turn: ds.background(batches[turn]),
     }
     seconds = interleaved(tasks, warm_up=3, samples=samples) | cold
-    base = np.median(seconds["random"])
+    worked = interleaved(tasks, warm_up=0, samples=samples, clock=time.process_time)
+    base = np.median(worked["random"])
     return [
         {
             "what": name,
             "frames_per_s": round(BATCH / float(np.median(values))),
             **quantiles_ms(values),
-            "times_random": round(float(base / np.median(values)), 2),
+            "frames_per_cpu_s": round(BATCH / float(np.median(worked[name]))) if name in worked else None,
+            "cpu_times_random": round(float(np.median(worked[name]) / base), 2) if name in worked else None,
         }
         for name, values in seconds.items()
     ]

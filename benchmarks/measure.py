@@ -36,22 +36,29 @@ def versions(*distributions: str) -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in distributions}
 
 
-def interleaved(tasks: dict[str, Callable[[int], Any]], *, warm_up: int, samples: int) -> dict[str, np.ndarray]:
+def interleaved(
+    tasks: dict[str, Callable[[int], Any]],
+    *,
+    warm_up: int,
+    samples: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, np.ndarray]:
     """Seconds of every call, (samples,) a task.
 
     Tasks take turns, so that a busy machine is unfair to all alike, in a new order each round, because what ran before
     decides how much memory has to be mapped afresh.
 
-    Each task is called with the number of the round, the same for all.
+    Each task is called with the number of the round, the same for all. With ``clock=time.process_time`` the seconds are
+    those that the processors worked, which other programs on the machine hardly change.
     """
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     random = np.random.default_rng(0)
     for turn in range(-warm_up, samples):
         for name in random.permutation(list(tasks)).tolist():
-            started = time.perf_counter()
+            started = clock()
             tasks[name](turn)
             if turn >= 0:
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(clock() - started)
     return {name: np.array(values) for name, values in seconds.items()}
 
 
