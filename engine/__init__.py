@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from turncoat.engine.attack import AttackSettings, Outcome
+    from turncoat.engine.demo import run_demo
+    from turncoat.engine.report import write_report
     from turncoat.engine.runs import Run, open_run
     from turncoat.engine.sweep import attack_dataset
 
-__all__ = ["AttackSettings", "Outcome", "Run", "attack_dataset", "open_run"]
+__all__ = ["AttackSettings", "Outcome", "Run", "attack_dataset", "open_run", "run_demo", "write_report"]
 
 _HOME = {
     "AttackSettings": "turncoat.engine.attack",
@@ -22,6 +24,8 @@ _HOME = {
     "attack_dataset": "turncoat.engine.sweep",
     "Run": "turncoat.engine.runs",
     "open_run": "turncoat.engine.runs",
+    "run_demo": "turncoat.engine.demo",
+    "write_report": "turncoat.engine.report",
 }
 
 

@@ -1,16 +1,15 @@
 """Tables whose rows carry a strip of dots: every frame on one common scale, beside the numbers about it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
-from turncoat.engine.report.names import CONTROL_NAMES, colour_of, number, percent, short_name
-from turncoat.engine.report.numbers import Group, Measured, mean, median
+from turncoat.engine.report.names import colour_of, number, percent, short_name
+from turncoat.engine.report.numbers import Group, Measured, median
 from turncoat.engine.report.svg import Plot, Scale, log_ticks, swarm
-from turncoat.engine.report.tables import Cell, share_cell
+from turncoat.engine.report.tables import Cell, control_table, share_cell
 
 WIDTH, _HEIGHT = 380.0, 44.0
 _DOTS = 400  # more than that is a smear; a regular sample of the sorted values is drawn
@@ -105,37 +104,17 @@ def control_strips(attacks: Sequence[Measured], threshold: float) -> dict[str, S
 
 
 def _beside(attack: Measured, common: _Common, threshold: float) -> StripTable:
-    parts = [attack, *attack.controls]
+    table = control_table(attack, threshold)
     rows = []
-    for part in parts:
-        is_attack = part.kind != "control"
-        name = f"attack, {short_name(part.key)}" if is_attack else CONTROL_NAMES.get(part.key, part.key)
-        cells = (
-            *_tries(part),
-            Cell(number(mean(part.verified), 1)),
-            Cell(number(median(part.verified), 1)),
-            share_cell(part.fooled, colour_of(part.key)),
-        )
+    for part, row in zip((attack, *attack.controls), table.rows, strict=True):
         css = colour_of(part.key)
-        rows.append(StripRow(name, css, common.strip(part.verified, css, f"errors of {name}"), cells, is_attack))
-    columns = ("tries", "mean of tries", "mean", "median", f"past {threshold:.0f} mm")
-    return StripTable(
-        "error of every frame, mm",
-        columns,
-        tuple(rows),
-        common.axis("error, mm (log); the bar is the median", f"{threshold:.0f}"),
-    )
-
-
-def _tries(part: Measured) -> tuple[Cell, Cell]:
-    """How many changes were tried, of which the strongest counts, and the mean over all of them."""
-    if part.kind != "control":
-        return Cell("–"), Cell("–")
-    draws = median(part.attacked["draws"])
-    several = math.isfinite(draws) and draws > 1
-    return Cell(f"{draws:.0f}" if several else "1"), Cell(
-        number(mean(part.attacked["draws_mean_mm"]), 1) if several else "–"
-    )
+        rows.append(
+            StripRow(
+                row.name, css, common.strip(part.verified, css, f"errors of {row.name}"), row.cells, part is attack
+            )
+        )
+    axis = common.axis("error, mm (log); the bar is the median", f"{threshold:.0f}")
+    return StripTable("error of every frame, mm", table.columns[1:], tuple(rows), axis)
 
 
 def code_strips(group: Group, radius: float | None) -> StripTable | None:
@@ -188,5 +167,5 @@ def _log_scale(low: float, high: float) -> Scale:
 
 
 def _positive(columns: Sequence[np.ndarray]) -> np.ndarray:
-    values = np.concatenate([np.asarray(column, dtype=np.float64) for column in columns])
+    values = np.concatenate([np.zeros(0), *columns])
     return values[np.isfinite(values) & (values > 0)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from turncoat.engine.report.names import colour_of, interval, number, percent, short_name
+from turncoat.engine.report.names import CONTROL_NAMES, colour_of, interval, number, percent, short_name
 from turncoat.engine.report.numbers import Group, Measured, Rate, count, mean, median
 from turncoat.engine.report.reference import published_row
 
@@ -94,6 +94,27 @@ def _average_row(attacks: Sequence[Measured], by_subject: Sequence[dict[str, Mea
 def _count(parts: Sequence[Measured]) -> Cell:
     """Attacked frames, of the attack that has most (they differ only where rows failed)."""
     return Cell(f"{max(count(part.attacked) for part in parts):,}")
+
+
+def control_table(attack: Measured, threshold: float) -> Table:
+    """An attack and what stands beside it: errors in mm, and how often past the threshold.
+
+    Where a control tries several changes, the strongest counts; `mean of tries` is over all of them.
+    """
+    columns = ("", "tries", "mean of tries", "mean", "median", f"past {threshold:.0f} mm")
+    rows = [Row(f"attack, {short_name(attack.key)}", (Cell("–"), Cell("–"), *_errors(attack)), "total")]
+    for control in attack.controls:
+        draws = median(control.attacked["draws"])
+        tries = (Cell("1"), Cell("–"))
+        if draws > 1:
+            tries = (Cell(f"{draws:.0f}"), _cell(mean(control.attacked["draws_mean_mm"]), 1))
+        rows.append(Row(CONTROL_NAMES.get(control.key, control.key), (*tries, *_errors(control))))
+    return Table((), columns, tuple(rows))
+
+
+def _errors(part: Measured) -> tuple[Cell, Cell, Cell]:
+    share = share_cell(part.fooled, colour_of(part.key))
+    return _cell(mean(part.verified), 1), _cell(median(part.verified), 1), share
 
 
 def kinds_table(group: Group) -> Table:
