@@ -173,7 +173,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         header = json.loads(metadata[_HEADER])
         found = (header["format"], header["kind"])
     except (KeyError, TypeError, ValueError):
-        raise DataError(f"{path} was not written by turncoat: it has no {_HEADER!r} header; choose another file.") from None
+        raise DataError(f"{path} has no {_HEADER!r} header, so turncoat did not write it; choose another.") from None
     if found != (FORMAT, kind):
         raise DataError(f"{path} is a {found[1]} file of format {found[0]}, expected {kind} of format {FORMAT}.")
     return tensors, header

@@ -47,7 +47,9 @@ def train(
     method_overrides = overrides.pop("method", {})
     network_overrides = overrides.pop("network", {})
     given = {"images": images, "batch": batch, "seed": seed, "threads": threads, "init": init}
-    fit_settings = FitSettings.load(None, overrides | {name: value for name, value in given.items() if value is not None})
+    fit_settings = FitSettings.load(
+        None, overrides | {name: value for name, value in given.items() if value is not None}
+    )
     dataset = open_dataset(data)
     shape = network_preset(preset, **({"head": head} | network_overrides))
     with output.progress(f"training {method}", "images") as advance:
@@ -71,4 +73,4 @@ def train(
     what = "Trained" if result.done else "Stopped; resume with --resume:"
     output.show(f"{what} {result.images:,} of {fit_settings.steps * fit_settings.batch:,} images, ")
     output.show(f"{result.images_per_s:.0f} images/s; the network is {out / 'network.safetensors'}")
-    output.finish(result.model_dump() | {"network": str(out / "network.safetensors")})
+    output.finish(result._asdict() | {"network": str(out / "network.safetensors")})

@@ -190,9 +190,9 @@ def _value_and_gradient(synthesis, frames, background, weights, person, threshol
             loss += _edge_terms(error, weights[2], weights[3], plane)
             for y in range(height // 2):
                 for x in range(width // 2):
-                    coarse[y, x] = np.float32(0.25) * (
-                        error[2 * y, 2 * x] + error[2 * y, 2 * x + 1] + error[2 * y + 1, 2 * x] + error[2 * y + 1, 2 * x + 1]
-                    )
+                    above = error[2 * y, 2 * x] + error[2 * y, 2 * x + 1]
+                    below = error[2 * y + 1, 2 * x] + error[2 * y + 1, 2 * x + 1]
+                    coarse[y, x] = np.float32(0.25) * (above + below)
                     coarse_gradient[y, x] = 0
             loss += _edge_terms(coarse, weights[4], weights[5], coarse_gradient)
             for y in range(height):

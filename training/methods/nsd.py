@@ -5,7 +5,7 @@ two cameras, and from the appearance code of another instant of the same sequenc
 1.4, 1.7 and 1.8; the weights of preset studio come from the laptop-size proof and are marked [choice].
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ class NSD:
     """The method as the training loop sees it: batches, loss, pictures."""
 
     name = "nsd"
-    learning_rates = {"detector": 0.3}
+    learning_rates: ClassVar[dict[str, float]] = {"detector": 0.3}
     """Parts that learn at another rate, as a share of the learning rate. [choice]: a box that moves slowly gives the
     rest of the network time to follow. (The official code slows the decoder by 5 instead, methods 1.8.)"""
 
@@ -80,7 +80,7 @@ class NSD:
     def sampler(self, dataset: Dataset, rows: np.ndarray, batch: int, seed: int) -> ViewPairs:
         """Batches of groups of [2 views at t, 2 views at t'] of one sequence, balanced over actions."""
         if batch < GROUP or batch % GROUP:
-            raise ConfigError(f"The batch is {batch}; NSD takes groups of {GROUP} frames, choose a multiple of {GROUP}.")
+            raise ConfigError(f"The batch is {batch}; NSD takes groups of {GROUP} frames: use a multiple of {GROUP}.")
         return ViewPairs(dataset, rows, groups=batch // GROUP, seed=seed, everyday=self.settings.everyday)
 
     def load(self, dataset: Dataset, rows: np.ndarray) -> Batch:

@@ -1,0 +1,59 @@
+"""Codes of many frames of a dataset."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from turncoat.kernels import DataError
+from turncoat.training.data import Dataset
+from turncoat.training.methods.nsd import as_float
+from turncoat.training.networks import Codes, Disentangled
+
+Progress = Callable[..., None]
+
+
+class EncodedRows(NamedTuple):
+    """codes of the readable rows, in order; rows (N,) int64; unreadable: how many records were damaged and skipped."""
+
+    codes: Codes
+    rows: np.ndarray
+    unreadable: int
+
+
+@torch.no_grad()
+def encode_rows(
+    network: Disentangled, dataset: Dataset, rows: np.ndarray, *, batch: int = 128, progress: Progress | None = None
+) -> EncodedRows:
+    """Encode `rows` of a dataset with the network as it is (mode, precision).
+
+    Raises:
+        DataError: no row could be read, or a code is not finite.
+    """
+    check_frame_size(network, dataset)
+    parts: list[Codes] = []
+    kept: list[np.ndarray] = []
+    unreadable = 0
+    for frames, valid, bad in dataset.frames_in_order(rows, batch):
+        unreadable += len(bad)
+        if len(valid):
+            parts.append(network.encode(as_float(frames)))
+            kept.append(valid)
+        if progress is not None:
+            progress(sum(map(len, kept)) + unreadable, len(rows))
+    if not parts:
+        raise DataError(f"None of the {len(rows)} chosen frames could be read; render the dataset again.")
+    codes = Codes(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+    if not all(torch.isfinite(tensor).all() for tensor in codes):
+        raise DataError("A code is NaN or infinite, so the network's weights are damaged; train it again.")
+    return EncodedRows(codes, np.concatenate(kept), unreadable)
+
+
+def check_frame_size(network: Disentangled, dataset: Dataset) -> None:
+    """DataError if the dataset's frames are not of the network's size."""
+    if dataset.size != network.settings.frame_size:
+        raise DataError(
+            f"The dataset's frames are {dataset.size} pixels wide and the network's {network.settings.frame_size}; "
+            "choose another dataset or network."
+        )

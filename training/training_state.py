@@ -1,0 +1,124 @@
+"""Everything that training changes, and how it gets on disk and back without a trace."""
+
+import copy
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from turncoat.kernels import ConfigError
+from turncoat.training.checkpoint import find_weights, load_state, read_tensors, save_network, write_tensors
+from turncoat.training.networks import Disentangled, NetworkSettings
+
+
+class OptimiserSettings(Protocol):
+    """What of the training settings a state needs; see `turncoat.training.fit.FitSettings`."""
+
+    seed: int
+    precision: Any
+    learning_rate: float
+    weight_decay: float
+    clip: float
+    warmup: int
+    final_rate: float
+    average: float
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        ...
+
+
+class TrainingState:
+    """Everything that training changes."""
+
+    def __init__(self, network: Disentangled, average: Disentangled, optimiser: torch.optim.AdamW) -> None:
+        self.network, self.average, self.optimiser, self.step = network, average, optimiser, 0
+
+    @classmethod
+    def fresh(cls, shape: NetworkSettings, settings: OptimiserSettings, rates: dict[str, float]) -> "TrainingState":
+        torch.manual_seed(settings.seed)
+        network = Disentangled(shape)
+        network.compute_dtype = getattr(torch, settings.precision)
+        groups = []
+        for name, part in network.named_children():
+            parameters = [parameter for parameter in part.parameters() if parameter.requires_grad]
+            groups.append({"params": parameters, "share": rates.get(name, 1.0)})
+        optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+        average = copy.deepcopy(network).requires_grad_(False)
+        return cls(network.train(), average, optimiser)
+
+    def initialise(self, source: str | None) -> None:
+        """Start from other weights, without their regressor."""
+        if source is None:
+            return
+        path = find_weights(source)
+        tensors, header = read_tensors(path, "network")
+        if header["settings"]["preset"] != self.network.settings.preset:
+            raise ConfigError(
+                f"{path} holds weights of preset {header['settings']['preset']!r}, expected "
+                f"{self.network.settings.preset!r}; choose other weights or preset."
+            )
+        own = {name: t for name, t in tensors.items() if not name.startswith(("regressor.", "statistics."))}
+        load_state(self.network, own, path)
+        load_state(self.average, own, path)
+
+    def rate(self, settings: OptimiserSettings) -> float:
+        """The learning rate of the present step."""
+        done = self.step / settings.steps
+        cosine = settings.final_rate + (1 - settings.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
+        return settings.learning_rate * min(1.0, (self.step + 1) / settings.warmup) * cosine
+
+    def update(self, loss: torch.Tensor, settings: OptimiserSettings) -> float:
+        """One optimiser step; returns the gradient's norm before clipping."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate(settings) * group["share"]
+        self.optimiser.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(settings.average, self.step / (self.step + 20))  # young averages follow quickly
+        with torch.no_grad():
+            ours, theirs = self._floats(self.average), self._floats(self.network)
+            torch._foreach_lerp_(ours, theirs, 1 - decay)
+        return float(norm)
+
+    @staticmethod
+    def _floats(network: Disentangled) -> list[torch.Tensor]:
+        """Weights and the running statistics of batch norms; counters stay behind, nothing reads them."""
+        return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
+
+    def save(self, path: Path) -> None:
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        for number, values in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": value for name, value in values.items()}
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        write_tensors(path, tensors, {"format": 1, "kind": "training", "step": self.step})
+
+    def load(self, path: Path) -> None:
+        tensors, header = read_tensors(path, "training")
+        parts: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = tensor
+        load_state(self.network, parts["network"], path)
+        load_state(self.average, parts["average"], path)
+        moments: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
+        for name, tensor in parts["optimiser"].items():
+            number, _, rest = name.partition(".")
+            moments[int(number)][rest] = tensor
+        blank = self.optimiser.state_dict()
+        self.optimiser.load_state_dict({"state": dict(moments), "param_groups": blank["param_groups"]})
+        for parameter, values in self.optimiser.state.items():  # files forget memory formats, on which sums depend
+            for name, value in values.items():
+                if value.shape == parameter.shape:
+                    values[name] = torch.empty_like(parameter).copy_(value)
+        self.step = header["step"]
+
+    def export(self, path: Path, metadata: dict[str, Any]) -> None:
+        path.parent.mkdir(exist_ok=True)
+        save_network(path, self.average, metadata | {"images": self.step * metadata["fit"]["batch"]})
