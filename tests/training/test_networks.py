@@ -160,7 +160,7 @@ def test_a_network_keeps_both_protocols(settings, head):
     assert [tuple(t.shape) for t in codes] == [(2, 128), (2, 600), (2, 4)]
     assert canvas.mask.shape == (2, 1, 64, 64) and canvas.base.shape == painted.shape == (2, 3, 64, 64)
     assert pose.shape == (2, 17, 3) and pose.dtype == torch.float32
-    assert 0 <= painted.min() and painted.max() <= 1 and 0 <= canvas.mask.min() and canvas.mask.max() <= 1
+    assert painted.min() >= 0 and painted.max() <= 1 and canvas.mask.min() >= 0 and canvas.mask.max() <= 1
 
 
 def test_painting_the_own_appearance_is_the_synthesis():
