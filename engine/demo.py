@@ -50,7 +50,7 @@ class Step:
 
     Attributes:
         name: weights, dataset, attack or report; `made`: what is there now, as a sentence.
-        cached: it was there already; seconds: what it took.
+        cached: it was there already, so nothing was made; seconds: what it took.
     """
 
     name: str
@@ -105,11 +105,11 @@ class _Stage:
     steps: list[Step] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic)
 
-    def done(self, name: str, made: str, cached: bool) -> None:
+    def done(self, name: str, made: str, cached: bool, shown: str = "cached") -> None:
         now = time.monotonic()
         step = Step(name, made, cached, round(now - self._since, 3))
         self.steps.append(step)
-        took = "cached" if cached else f"{step.seconds:.0f} s"
+        took = shown if cached else f"{step.seconds:.0f} s"
         self.screen.show(f"{len(self.steps)}/{self.total} {name}: {made} ({took})")
         self._since = now
 
@@ -142,7 +142,7 @@ def run_demo(
         screen = Output(as_json=True)
     folder, stage = Path(out), _Stage(screen, 4)
     generator = load_network(network, regressor=True) if isinstance(network, str | Path) else network
-    stage.done("weights", _network_words(generator, network), cached=True)
+    stage.done("weights", _network_words(generator, network), cached=True, shown="loaded")
     dataset = _render(folder, stage, workers)
     run = _attack(folder, stage, generator, dataset, command or f"run_demo({str(out)!r})")
     page = _report(run, stage, generator, dataset)
@@ -150,8 +150,8 @@ def run_demo(
 
 
 def _network_words(generator: Any, network: Any) -> str:
-    name = str((getattr(generator, "metadata", None) or {}).get("name", network))
-    return f"{name}, {str(getattr(generator, 'weights_hash', ''))[:12]}"
+    name = network if isinstance(network, str | Path) else type(generator).__name__
+    return f"{name}, sha256 {str(getattr(generator, 'weights_hash', 'unknown'))[:12]}"
 
 
 def _render(folder: Path, stage: _Stage, workers: int | None) -> Dataset:
@@ -211,7 +211,8 @@ def _finished(place: Path) -> Run | None:
 def _report(run: Run, stage: _Stage, generator: Any, dataset: Dataset) -> Path:
     """The page, unless it is there and younger than the run and than the code that writes it."""
     page = run.folder / "report" / "index.html"
-    sources = [run.folder / "run.json", *(Path(__file__).parent / "report").rglob("*.*")]
+    code = [source for source in (Path(__file__).parent / "report").rglob("*.*") if source.suffix != ".pyc"]
+    sources = [run.folder / "run.json", *code]
     cached = page.is_file() and page.stat().st_mtime > max(source.stat().st_mtime for source in sources)
     if not cached:
         write_report(run, data=dataset, weights=generator)
