@@ -21,6 +21,7 @@ from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
 from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.slots import take
+from turncoat.kernels.errors import DataError
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.training.data import Dataset
 
@@ -70,9 +71,15 @@ def code_pool(pair: Pair, dataset: Dataset, subjects: Sequence[str], settings: A
     chosen = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
     for at in range(0, len(chosen), settings.batch):
         pictures, valid, _ = dataset.read_valid(chosen[at : at + settings.batch])
+        kept.append(valid)
+        if not len(valid):
+            continue
         with torch.no_grad(), compute_in(torch.float32, pair.generator):
             codes.append(pair.generator.encode(pair.frames(pictures)).appearance)
-        kept.append(valid)
+    if not sum(map(len, kept)):
+        raise DataError(
+            f"None of the frames of {dataset.folder} that codes are drawn from can be read; render it again."
+        )
     appearance, valid = torch.cat(codes), np.concatenate(kept)
     finite = appearance.isfinite().all(dim=1)
     valid = valid[finite.cpu().numpy()]

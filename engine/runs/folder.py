@@ -99,6 +99,7 @@ class RunWriter:
             ConfigError: the folder is not empty (without `resume`), cannot be written, or holds another run.
         """
         path = check_output_folder(folder, resume)
+        facts = json.loads(json.dumps(facts))  # as they will be read back: tuples are lists
         there = path / "run.json"
         if resume and there.exists():
             info = _load(path)

@@ -20,6 +20,7 @@ from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.step_size import Choice
 from turncoat.engine.sweep.plan import index_rows
+from turncoat.kernels.errors import DataError
 from turncoat.training.data import Dataset
 
 Row = dict[str, Any]
@@ -157,6 +158,8 @@ class ColourJob(Job):
 def admit_rows(pair: Pair, data: Dataset, rows: np.ndarray, batch: int) -> tuple[Admitted, np.ndarray]:
     """Admit the readable ones of the samples at `rows`; also returns which those are."""
     pictures, valid, _ = data.read_valid(rows)
+    if not len(valid):
+        raise DataError(f"None of {len(rows)} frames of {data.folder} can be read; render it again.")
     return admit_in_batches(pair, pictures, data.background(valid), batch), valid
 
 

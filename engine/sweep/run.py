@@ -19,6 +19,8 @@ from turncoat.engine.sweep.jobs import CodeJob, ColourJob, Job, admit_rows
 from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.data import Dataset, open_dataset
+from turncoat.training.encoding import check_frame_size
+from turncoat.training.networks import Disentangled
 
 Progress = Callable[..., None]
 
@@ -57,6 +59,9 @@ def attack_dataset(
     selection = selection or Selection()
     data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     pair, identity = _pair(network, target, settings)
+    for one in (pair.generator, pair.target):
+        if isinstance(one, Disentangled):
+            check_frame_size(one, data)
     rows = selection.rows(data, settings.seed)
     if settings.colour_attacks:
         layers = data.layers(rows[:1])

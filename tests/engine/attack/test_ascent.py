@@ -223,6 +223,28 @@ def test_every_iterate_is_on_the_curve_from_the_initial_error_on() -> None:
         assert math.isclose(curve.max(), block.columns["error_best_mm"][n], rel_tol=1e-4)
 
 
+def test_only_standing_samples_are_computed() -> None:
+    """Steps cost what the samples stood for, not what the slowest one of the batch needs."""
+
+    class Counting(ToyNetwork):
+        frames = 0
+
+        def predict(self, frames: Tensor) -> Tensor:
+            self.frames += len(frames) * torch.is_grad_enabled()
+            return super().predict(frames)
+
+    network = Counting()
+    pair, (frames, background) = pair_of(network), flat_frames(5)
+    admitted = admit_codes(pair, frames, background)
+    apart = torch.tensor([0.0, 2.0, 4.0, 6.0, 8.0])  # some begin nearer to the threshold than others
+    admitted.appearance[:, 0] += apart
+    block = attack_codes(pair, admitted, "paper", 0.2, AttackSettings(), None)
+    iterations = block.columns["iterations"]
+    assert block.outcome == [Outcome.FOOLED] * 5
+    assert len(set(iterations.tolist())) == 5
+    assert network.frames == (iterations + 1).sum()
+
+
 def test_steps_run_reduced_and_verification_in_float32() -> None:
     network = ToyNetwork()
     pair = pair_of(network, "bfloat16")

@@ -93,3 +93,14 @@ def test_a_missing_dataset_and_truncated_weights_are_refused(
     assert run(tiny_dataset, "--network", cut, "--out", tmp_path / "run") == 2
     assert "truncated" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_preset_are_refused(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fixtures.tiny import write_tiny_dataset
+
+    larger = write_tiny_dataset(tmp_path / "larger", size=96, instants=2)
+    assert run(larger, "--network", weights, "--out", tmp_path / "run", "--per-subject", 1) == 2
+    assert "96 pixels wide and the network's 64" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
