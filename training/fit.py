@@ -32,6 +32,7 @@ from turncoat.kernels.version import VERSION
 from turncoat.training.data import Dataset
 from turncoat.training.methods import build_method
 from turncoat.training.networks import NetworkSettings
+from turncoat.training.recipes import build_settings, recipe
 from turncoat.training.training_log import TrainingLog, summary
 from turncoat.training.training_state import TrainingState
 
@@ -44,20 +45,22 @@ class FitSettings(Settings):
     images: frames seen in all, drawn with repetition; the learning rate's schedule ends there.
     batch: frames a step; 16 in the official code.
     learning_rate: its peak; AdamW in place of the official Adam at 1e-3 without a schedule.
-    weight_decay, clip: of AdamW, and the largest norm of a step's gradient.
+    weight_decay, clip: of AdamW, and the largest norm of a step's gradient (None: any).
     warmup: steps over which the learning rate rises from nothing.
     final_rate: where the cosine ends, as a share of the peak.
     average: decay a step of the averaged weights, which are what is kept.
     precision: "bfloat16" runs the layers in reduced precision.
     threads: of the processor; another number gives other roundings, so resuming keeps it.
     init: weights to start from (a file or a shipped name) instead of random ones.
+    imagenet: ResNet-50 weights for the encoder of preset paper (a safetensors file); its first layers then stay as
+        they are, as in the official code (methods 1.3).
     """
 
     images: int = Field(1_000_000, ge=1)
     batch: int = Field(48, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
-    clip: float = Field(1.0, gt=0)
+    clip: float | None = Field(1.0, gt=0)
     warmup: int = Field(200, ge=1)
     final_rate: float = Field(0.01, ge=0, le=1)
     average: float = Field(0.998, ge=0, lt=1)
@@ -65,6 +68,7 @@ class FitSettings(Settings):
     threads: int = Field(2, ge=1)
     seed: int = 0
     init: str | None = None
+    imagenet: str | None = None
     log_every: int = Field(100, ge=1)
     pictures_every: int = Field(2000, ge=1)
     snapshot_images: int = Field(200_000, ge=1)
@@ -101,6 +105,8 @@ def fit(
 ) -> FitResult:
     """Train a network on the training split of `dataset`, writing into `folder`.
 
+    settings: as they are; where None, those of the preset's recipe (`turncoat.training.recipes`).
+    method_overrides: laid over the recipe's settings of the method.
     resume: go on from the folder's last checkpoint (start, if it has none); settings must be those it was begun with.
     minutes: stop with a checkpoint after this long, wherever training is; the schedule does not depend on it.
     progress: called as ``progress(images, total, **facts)``.
@@ -111,7 +117,7 @@ def fit(
         ConfigError: the folder is not empty (or holds another run), or settings that do not fit.
         DataError: frames of another size than the network's, or a loss that is not finite.
     """
-    settings = settings or FitSettings()
+    settings = settings or build_settings(FitSettings, recipe(method, network_settings.preset).fit)
     if dataset.size != network_settings.frame_size:
         raise DataError(
             f"The dataset's frames are {dataset.size} pixels wide and the network's {network_settings.frame_size}; "
@@ -120,7 +126,7 @@ def fit(
     _prepare_memory()
     torch.set_num_threads(settings.threads)
     folder = check_output_folder(folder, resume)
-    learner = build_method(method, method_overrides)
+    learner = build_method(method, recipe(method, network_settings.preset).method, method_overrides or {})
     models = {"method_settings": learner.settings, "network": network_settings, "fit": settings}
     facts: dict[str, Any] = {
         "format": 1,
@@ -138,7 +144,7 @@ def fit(
     if resume and checkpoint.exists():
         state.load(checkpoint)
     else:
-        state.initialise(settings.init)
+        state.initialise(settings.init, settings.imagenet)
     rows = dataset.select(split="train")
     sampler = learner.sampler(dataset, rows, settings.batch, settings.seed)
     examples = learner.load(dataset, sampler.batch(settings.steps + 1)[:16])  # never a training batch
@@ -200,7 +206,7 @@ def _check_same(folder: Path, facts: dict[str, Any], models: dict[str, Settings]
     for part, now in facts.items():
         then = before.get(part)
         if part in models:
-            then = type(models[part]).load(None, then).model_dump(mode="json")
+            then = build_settings(type(models[part]), then or {}).model_dump(mode="json")
         if then == now:
             continue
         if isinstance(now, dict) and isinstance(then, dict):

@@ -11,6 +11,8 @@ import torch
 from turncoat.kernels import ConfigError
 from turncoat.training.checkpoint import find_weights, load_state, read_tensors, save_network, write_tensors
 from turncoat.training.networks import Disentangled, NetworkSettings
+from turncoat.training.networks.encoder import OfficialEncoder
+from turncoat.training.networks.imagenet import load_encoder
 
 
 class OptimiserSettings(Protocol):
@@ -18,9 +20,10 @@ class OptimiserSettings(Protocol):
 
     seed: int
     precision: Any
+    imagenet: str | None
     learning_rate: float
     weight_decay: float
-    clip: float
+    clip: float | None
     warmup: int
     final_rate: float
     average: float
@@ -42,6 +45,11 @@ class TrainingState:
         torch.manual_seed(settings.seed)
         network = Disentangled(shape)
         network.compute_dtype = getattr(torch, settings.precision)
+        if settings.imagenet is not None:
+            if not isinstance(network.encoder, OfficialEncoder):
+                raise ConfigError(f"ImageNet weights are for preset 'paper', not {shape.preset!r}; leave them out.")
+            for part in network.encoder.frozen():
+                part.requires_grad_(False)
         groups = []
         for name, part in network.named_children():
             parameters = [parameter for parameter in part.parameters() if parameter.requires_grad]
@@ -50,8 +58,11 @@ class TrainingState:
         average = copy.deepcopy(network).requires_grad_(False)
         return cls(network.train(), average, optimiser)
 
-    def initialise(self, source: str | None) -> None:
-        """Start from other weights, without their regressor."""
+    def initialise(self, source: str | None, imagenet: str | None = None) -> None:
+        """Start from other weights: a network's, without its regressor, or ResNet-50's in the official encoder."""
+        for network in (self.network, self.average):
+            if imagenet is not None and isinstance(network.encoder, OfficialEncoder):
+                load_encoder(network.encoder, imagenet)
         if source is None:
             return
         path = find_weights(source)
@@ -77,7 +88,7 @@ class TrainingState:
             group["lr"] = self.rate(settings) * group["share"]
         self.optimiser.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip or math.inf)
         self.optimiser.step()
         self.step += 1
         decay = min(settings.average, self.step / (self.step + 20))  # young averages follow quickly

@@ -18,8 +18,10 @@ def train(
     out: Annotated[Path, typer.Option(help="folder of the run")],
     preset: Annotated[str, typer.Option(help="studio (what a CPU trains) or paper (the official layers)")] = "studio",
     head: Annotated[str, typer.Option(help="official (all codes from 128 sigmoids) or wide")] = "official",
-    images: Annotated[int | None, typer.Option(help="frames to see in all; 1,000,000 by default", min=1)] = None,
-    batch: Annotated[int | None, typer.Option(help="frames a step; 48 by default", min=1)] = None,
+    images: Annotated[
+        int | None, typer.Option(help="frames to see in all; 1,000,000 by default (studio)", min=1)
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="frames a step; 48 by default (studio)", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="of the weights and of the batches; 0 by default", min=0)] = None,
     threads: Annotated[int | None, typer.Option(help="processor threads; 2 by default", min=1)] = None,
     minutes: Annotated[float | None, typer.Option(help="stop with a checkpoint after this long", min=0)] = None,
@@ -41,15 +43,15 @@ def train(
     from turncoat.training.data import open_dataset
     from turncoat.training.fit import FitSettings, fit
     from turncoat.training.networks import preset as network_preset
+    from turncoat.training.recipes import build_settings, recipe
 
     output = Output(json)
     overrides = parse_overrides(settings or [])
     method_overrides = overrides.pop("method", {})
     network_overrides = overrides.pop("network", {})
     given = {"images": images, "batch": batch, "seed": seed, "threads": threads, "init": init}
-    fit_settings = FitSettings.load(
-        None, overrides | {name: value for name, value in given.items() if value is not None}
-    )
+    given = {name: value for name, value in given.items() if value is not None}
+    fit_settings = build_settings(FitSettings, recipe(method, preset).fit, overrides, given)
     dataset = open_dataset(data)
     shape = network_preset(preset, **({"head": head} | network_overrides))
     with output.progress(f"training {method}", "images") as advance:
@@ -71,6 +73,9 @@ def train(
             progress=progress,
         )
     what = "Trained" if result.done else "Stopped; resume with --resume:"
-    output.show(f"{what} {result.images:,} of {fit_settings.steps * fit_settings.batch:,} images, ")
-    output.show(f"{result.images_per_s:.0f} images/s; the network is {out / 'network.safetensors'}")
+    total = fit_settings.steps * fit_settings.batch
+    output.show(f"{what} {result.images:,} of {total:,} images, {result.images_per_s:.0f} images/s")
+    output.show(
+        f"The network is {out / 'network.safetensors'}; next: turncoat fit-regressor {out} --data ... --out ..."
+    )
     output.finish(result._asdict() | {"network": str(out / "network.safetensors")})

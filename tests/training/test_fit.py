@@ -7,12 +7,15 @@ import signal
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from turncoat.kernels import ConfigError, DataError
 from turncoat.training.checkpoint import load_network, read_tensors
 from turncoat.training.data import open_dataset
 from turncoat.training.fit import FitSettings, fit
 from turncoat.training.networks import preset
+from turncoat.training.networks.encoder import OfficialEncoder
+from turncoat.training.recipes import build_settings, recipe
 
 SMALL = {"batch": 8, "threads": 1, "log_every": 2, "pictures_every": 4, "snapshot_images": 32}
 SHAPE = preset("studio", frame_size=64, crop_size=32)
@@ -104,6 +107,58 @@ def test_frames_of_another_size_are_refused(dataset, tmp_path):
 def test_an_unknown_method_is_refused(dataset, tmp_path):
     with pytest.raises(ConfigError, match="no method 'nds'; choose one of nsd"):
         fit(dataset, tmp_path / "run", SHAPE, settings(), method="nds")
+
+
+def test_settings_that_came_later_have_their_defaults_in_older_runs(dataset, tmp_path):
+    fit(
+        dataset,
+        tmp_path / "run",
+        SHAPE,
+        settings(images=16),
+        progress=interrupt_at(8),
+        method_overrides={"everyday": None},
+    )
+    path = tmp_path / "run" / "run.json"
+    document = json.loads(path.read_text())
+    del document["method_settings"]["cycle_frames"]
+    path.write_text(json.dumps(document))
+    assert fit(
+        dataset, tmp_path / "run", SHAPE, settings(images=16), resume=True, method_overrides={"everyday": None}
+    ).done
+
+
+def test_the_paper_preset_trains_by_the_official_recipe(dataset, tmp_path):
+    shape = preset("paper", frame_size=64)
+    chosen = build_settings(FitSettings, recipe("nsd", "paper").fit, {"images": 4, "batch": 4, "threads": 1})
+    assert fit(dataset, tmp_path / "run", shape, chosen).done
+    document = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert document["method_settings"]["loss"] == "official" and document["method_settings"]["decoder_rate"] == 0.2
+    assert document["fit"]["clip"] is None and document["fit"]["final_rate"] == 1.0
+    assert load_network(tmp_path / "run").settings == shape
+
+
+def test_imagenet_weights_start_the_official_encoder_and_stay(dataset, tmp_path):
+    torch.manual_seed(5)
+    start = OfficialEncoder(preset("paper"))
+    names = {"body.0": "conv1", "body.1": "bn1", "body.3": "conv2", "body.4": "bn2", "body.6": "conv3", "body.7": "bn3"}
+    names |= {"shortcut": "downsample", "stem.0": "conv1", "stem.1": "bn1"}
+    weights = {}
+    for name, tensor in start.state_dict().items():
+        if name.startswith(("stem", "layer1", "layer2", "layer3")):
+            for ours, theirs in names.items():
+                name = name.replace(ours, theirs)
+            weights[name] = tensor.contiguous()
+    save_file(weights, tmp_path / "resnet50.safetensors")
+    chosen = {"images": 4, "batch": 4, "threads": 1, "imagenet": str(tmp_path / "resnet50.safetensors")}
+    shape = preset("paper", frame_size=64)
+    fit(dataset, tmp_path / "run", shape, build_settings(FitSettings, recipe("nsd", "paper").fit, chosen))
+    encoder = load_network(tmp_path / "run").encoder
+    assert torch.equal(encoder.layer2[1].body[3].weight, start.layer2[1].body[3].weight)
+    assert torch.equal(encoder.stem[0].weight, start.stem[0].weight)
+    moved = (encoder.layer3[1].body[3].weight - start.layer3[1].body[3].weight).abs().max()
+    assert 0 < moved < 0.01  # one step
+    with pytest.raises(ConfigError, match="ImageNet weights are for preset 'paper', not 'studio'"):
+        fit(dataset, tmp_path / "other", SHAPE, settings(imagenet=chosen["imagenet"]))
 
 
 def test_a_truncated_checkpoint_is_named(dataset, tmp_path):

@@ -5,7 +5,7 @@ two cameras, and from the appearance code of another instant of the same sequenc
 1.4, 1.7 and 1.8; the weights of preset studio come from the laptop-size proof and are marked [choice].
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from turncoat.kernels import ConfigError
 from turncoat.kernels.settings import Settings
 from turncoat.training.data import Dataset
 from turncoat.training.data.samplers import ViewPairs
-from turncoat.training.losses import BoxPriorSettings, ImageLossSettings, box_prior, image_loss
+from turncoat.training.losses import BoxPriorSettings, ImageLossSettings, OfficialImageLoss, box_prior, image_loss
 from turncoat.training.networks import Disentangled
 
 GROUP = 4
@@ -24,22 +24,28 @@ GROUP = 4
 
 
 class NSDSettings(Settings):
-    """What NSD minimises.
+    """What NSD minimises; for the official values see `turncoat.training.recipes`.
 
+    loss: "studio" (`losses.image`, [choice]) or "official" (`losses.official`: colours aligned, perceptual features).
+    perceptual: ResNet-18 weights (a safetensors file) for the official loss's features; no such term where None.
     view: probability that a pair of views exchanges its pose codes; .5 in the official code, the rest auto-encodes.
     swap: probability that a group exchanges its appearance codes between its two instants; always, or never, in the
         official code; .8 [choice], so that a frame's own appearance is seen too.
-    image: weights of the picture loss, [choice].
+    image: weights of the studio picture loss, [choice].
     box: the crop prior.
     mask: weight of the mask's mean, which keeps it from growing over background that looks right anyway. [choice]
     cycle: weight of the distance between the pose code that made a synthesis and the one read from it again, in units
         of the code's own variance. [choice] (the proof, .3: median initial error of the attack 33 -> 27 mm)
     cycle_from: the share of training after which the cycle term counts; before, the pictures are too poor. [choice]
+    cycle_frames: how many frames of a batch it is computed on, spread evenly; each costs an encoding. [choice]
     everyday: share of groups drawn from everyday actions; None balances over all actions alike. [choice]: the figures
         that networks are compared by are of everyday frames.
-    cycle_frames: how many frames of a batch it is computed on, spread evenly; each costs an encoding. [choice]
+    detector_rate, decoder_rate: their learning rates, as shares of the others'. [choice]: a box that moves slowly gives
+        the rest of the network time to follow. (The official code slows the decoder alone, by 5, methods 1.8.)
     """
 
+    loss: Literal["studio", "official"] = "studio"
+    perceptual: str | None = None
     view: float = Field(0.5, ge=0, le=1)
     swap: float = Field(0.8, ge=0, le=1)
     image: ImageLossSettings = ImageLossSettings()
@@ -49,6 +55,8 @@ class NSDSettings(Settings):
     cycle_from: float = Field(0.6, ge=0, le=1)
     cycle_frames: int = Field(12, ge=2)
     everyday: float | None = Field(0.7, ge=0, le=1)
+    detector_rate: float = Field(0.3, gt=0)
+    decoder_rate: float = Field(1.0, gt=0)
 
 
 class Batch(NamedTuple):
@@ -70,12 +78,16 @@ class NSD:
     """The method as the training loop sees it: batches, loss, pictures."""
 
     name = "nsd"
-    learning_rates: ClassVar[dict[str, float]] = {"detector": 0.3}
-    """Parts that learn at another rate, as a share of the learning rate. [choice]: a box that moves slowly gives the
-    rest of the network time to follow. (The official code slows the decoder by 5 instead, methods 1.8.)"""
 
     def __init__(self, settings: NSDSettings | None = None) -> None:
         self.settings = settings or NSDSettings()
+        official = self.settings.loss == "official"
+        self.official_loss = OfficialImageLoss(self.settings.perceptual) if official else None
+
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """Learning rates of a network's parts, as shares of the setting."""
+        return {"detector": self.settings.detector_rate, "decoder": self.settings.decoder_rate}
 
     def sampler(self, dataset: Dataset, rows: np.ndarray, batch: int, seed: int) -> ViewPairs:
         """Batches of groups of [2 views at t, 2 views at t'] of one sequence, balanced over actions."""
@@ -117,8 +129,11 @@ class NSD:
         appearance = codes.appearance[exchange.appearance]
         synthesis, mask = network.synthesise(appearance, pose_code, codes.box, background, clamp=False)
         image = image_loss(synthesis, frames, background, self.settings.image)
+        painted = image.loss
+        if self.official_loss is not None:
+            painted = self.official_loss(*((picture - network.mean) / network.std for picture in (synthesis, frames)))
         covered = mask.mean()
-        loss = image.loss + box_prior(codes.box, height, width, self.settings.box) + self.settings.mask * covered
+        loss = painted + box_prior(codes.box, height, width, self.settings.box) + self.settings.mask * covered
         facts = self._facts(image.squared_error, image.person, exchange)
         facts |= {"loss": (float(loss.detach()), 1), "mask_mean": (float(covered.detach()), 1)}
         facts |= {"person_mean": (float(image.person.sum()), len(frames))}
