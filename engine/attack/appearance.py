@@ -62,7 +62,7 @@ def attack_codes(
         settings: threshold, iterations, objective, batch.
         truth: (N, J, 3) mm, or None.
 
-    Source: Nakka and Salzmann 2023, Algorithm 1; starts, bounds and verification: docs/attack.md.
+    Source: Nakka and Salzmann 2023, Algorithm 1; starts, bounds and verification: docs/attacks.md.
     """
     space, budget = space_of(name, pair.generator, pair.device)
     rule = Rule(settings.iterations, step_size, settings.threshold_mm, settings.objective)

@@ -41,7 +41,7 @@ IDENTITY_COLUMNS: dict[str, pa.DataType] = {
     "budget": pa.float64(),  # null: unbounded
 }
 
-# What came of it. Millimetres unless the name says otherwise; docs/attack.md explains each.
+# What came of it. Millimetres unless the name says otherwise; docs/runs.md explains each.
 RESULT_COLUMNS: dict[str, pa.DataType] = {
     "outcome": pa.string(),
     "iterations": pa.int64(),
