@@ -6,6 +6,7 @@ beside it: an average over the whole frame would flatter as well.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -234,9 +235,7 @@ def _summarise(
         return part
 
     result = chosen(lambda names: np.ones(len(names), dtype=bool))
-    result["actions"] = {
-        str(name): chosen(lambda names, name=name: names == name) for name in np.unique(action[poses[0]])
-    }
+    result["actions"] = {str(name): chosen(partial(np.equal, name)) for name in np.unique(action[poses[0]])}
     if "walking" in result["actions"] and len(result["actions"]) > 1:
         result["not walking"] = chosen(lambda names: names != "walking")
     return result

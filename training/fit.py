@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,50 +34,25 @@ from turncoat.training.methods import build_method
 from turncoat.training.networks import NetworkSettings
 from turncoat.training.recipes import build_settings, recipe
 from turncoat.training.training_log import TrainingLog, summary
-from turncoat.training.training_state import TrainingState
+from turncoat.training.training_state import OptimiserSettings, TrainingState
 
 Progress = Callable[..., None]
 
 
-class FitSettings(Settings):
-    """How a network is trained. All defaults are [choice], those of the laptop-size proof; official: methods 1.8.
+class FitSettings(OptimiserSettings):
+    """How a training run goes, beside `OptimiserSettings`. All defaults are [choice].
 
-    images: frames seen in all, drawn with repetition; the learning rate's schedule ends there.
-    batch: frames a step; 16 in the official code.
-    learning_rate: its peak; AdamW in place of the official Adam at 1e-3 without a schedule.
-    weight_decay, clip: of AdamW, and the largest norm of a step's gradient (None: any).
-    warmup: steps over which the learning rate rises from nothing.
-    final_rate: where the cosine ends, as a share of the peak.
-    average: decay a step of the averaged weights, which are what is kept.
-    precision: "bfloat16" runs the layers in reduced precision.
     threads: of the processor; another number gives other roundings, so resuming keeps it.
-    init: weights to start from (a file or a shipped name) instead of random ones.
-    imagenet: ResNet-50 weights for the encoder of preset paper (a safetensors file); its first layers then stay as
-        they are, as in the official code (methods 1.3).
+    log_every, pictures_every: steps between lines of the log and between picture grids.
+    snapshot_images: images between averaged networks that are kept, to show trends.
+    checkpoint_minutes: time between checkpoints.
     """
 
-    images: int = Field(1_000_000, ge=1)
-    batch: int = Field(48, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    clip: float | None = Field(1.0, gt=0)
-    warmup: int = Field(200, ge=1)
-    final_rate: float = Field(0.01, ge=0, le=1)
-    average: float = Field(0.998, ge=0, lt=1)
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
     threads: int = Field(2, ge=1)
-    seed: int = 0
-    init: str | None = None
-    imagenet: str | None = None
     log_every: int = Field(100, ge=1)
     pictures_every: int = Field(2000, ge=1)
     snapshot_images: int = Field(200_000, ge=1)
     checkpoint_minutes: float = Field(5.0, gt=0)
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps in all."""
-        return max(1, self.images // self.batch)
 
 
 class FitResult(NamedTuple):

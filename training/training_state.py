@@ -4,34 +4,53 @@ import copy
 import math
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 
 from turncoat.kernels import ConfigError
+from turncoat.kernels.settings import Settings
 from turncoat.training.checkpoint import find_weights, load_state, read_tensors, save_network, write_tensors
 from turncoat.training.networks import Disentangled, NetworkSettings
 from turncoat.training.networks.encoder import OfficialEncoder
 from turncoat.training.networks.imagenet import load_encoder
 
 
-class OptimiserSettings(Protocol):
-    """What of the training settings a state needs; see `turncoat.training.fit.FitSettings`."""
+class OptimiserSettings(Settings):
+    """What a network starts from and how it moves. All defaults are [choice], those of the laptop-size proof.
 
-    seed: int
-    precision: Any
-    imagenet: str | None
-    learning_rate: float
-    weight_decay: float
-    clip: float | None
-    warmup: int
-    final_rate: float
-    average: float
+    images: frames seen in all, drawn with repetition; the learning rate's schedule ends there.
+    batch: frames a step; 16 in the official code.
+    learning_rate: its peak; AdamW in place of the official Adam at 1e-3 without a schedule.
+    weight_decay, clip: of AdamW, and the largest norm of a step's gradient (None: any).
+    warmup: steps over which the learning rate rises from nothing.
+    final_rate: where the cosine ends, as a share of the peak.
+    average: decay a step of the averaged weights, which are what is kept.
+    precision: "bfloat16" runs the layers in reduced precision.
+    seed: of the weights, the batches and the exchanges.
+    init: weights to start from (a file or a shipped name) instead of random ones.
+    imagenet: ResNet-50 weights for the encoder of preset paper (a safetensors file); its first layers then stay as
+        they are, as in the official code (methods 1.3).
+    """
+
+    images: int = Field(1_000_000, ge=1)
+    batch: int = Field(48, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    clip: float | None = Field(1.0, gt=0)
+    warmup: int = Field(200, ge=1)
+    final_rate: float = Field(0.01, ge=0, le=1)
+    average: float = Field(0.998, ge=0, lt=1)
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    seed: int = 0
+    init: str | None = None
+    imagenet: str | None = None
 
     @property
     def steps(self) -> int:
         """Optimiser steps in all."""
-        ...
+        return max(1, self.images // self.batch)
 
 
 class TrainingState:

@@ -75,10 +75,20 @@ def _pictures_table(document: dict[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table(
-        "split", "group", "frames", "person dB", "background dB", "crop limit dB", "mask IoU", "initial error", "median",
-        f"past {document['threshold_mm']:.0f}", "of MPJPE", "mask, colours, crop alone",
+        "split",
+        "group",
+        "frames",
+        "person dB",
+        "background dB",
+        "crop limit dB",
+        "mask IoU",
+        "initial error",
+        "median",
+        f"past {document['threshold_mm']:.0f}",
+        "of MPJPE",
+        "mask, colours, crop alone",
         title="Pictures, and the initial error of an attack, mm",
-    )  # fmt: skip
+    )
     for split, group, part in _parts(document):
         p = part["pictures"]
         parts = ", ".join(_number(p[name]) for name in ("initial_mask", "initial_rgb", "initial_crop"))
