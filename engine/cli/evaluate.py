@@ -47,7 +47,8 @@ def evaluate(
     loaded.compute_dtype = getattr(torch, precision)
     with output.progress("evaluating", "frames") as advance:
         document = measure(loaded, open_dataset(data), settings, progress=advance)
-    output.show(_poses_table(document), _pictures_table(document), _actions_table(document))
+    for table in (_poses_table, _pictures_table, _initial_table, _actions_table):
+        output.show(table(document))
     if document["unreadable"]:
         output.show(f"{document['unreadable']} frames could not be read and were left out.")
     if out is not None:
@@ -74,38 +75,26 @@ def _poses_table(document: dict[str, Any]) -> Any:
 def _pictures_table(document: dict[str, Any]) -> Any:
     from rich.table import Table
 
-    table = Table(
-        "split",
-        "group",
-        "frames",
-        "person dB",
-        "background dB",
-        "crop limit dB",
-        "mask IoU",
-        "initial error",
-        "median",
-        f"past {document['threshold_mm']:.0f}",
-        "of MPJPE",
-        "mask, colours, crop alone",
-        title="Pictures, and the initial error of an attack, mm",
-    )
+    table = Table("split", "group", "frames", "person", "background", "crop limit", "mask IoU", title="Pictures, dB")
     for split, group, part in _parts(document):
         p = part["pictures"]
-        parts = ", ".join(_number(p[name]) for name in ("initial_mask", "initial_rgb", "initial_crop"))
-        table.add_row(
-            split,
-            group,
-            f"{p['frames']:,}",
-            _interval(p["person_db"], 1),
-            _number(p["background_db"], 1),
-            _number(p["crop_limit_db"], 1),
-            _interval(p["mask_iou"], 3),
-            _interval(p["initial"]),
-            f"{p['initial']['median']:.0f}",
-            f"{100 * p['initial_past']['mean']:.1f} %",
-            f"{100 * p['initial_of_mpjpe']['mean']:.0f} %",
-            parts,
-        )
+        others = [_number(p[name], 1) for name in ("background_db", "crop_limit_db")]
+        mask = _interval(p["mask_iou"], 3)
+        table.add_row(split, group, f"{p['frames']:,}", _interval(p["person_db"], 1), *others, mask)
+    return table
+
+
+def _initial_table(document: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    past = f"past {document['threshold_mm']:.0f}"
+    columns = ("split", "group", "mean", "median", past, "of MPJPE", "mask alone", "colours alone", "crop alone")
+    table = Table(*columns, title="Initial error of an attack, mm")
+    for split, group, part in _parts(document):
+        p = part["pictures"]
+        shares = [f"{100 * p['initial_past']['mean']:.1f} %", f"{100 * p['initial_of_mpjpe']['mean']:.0f} %"]
+        alone = [_number(p[name]) for name in ("initial_mask", "initial_rgb", "initial_crop")]
+        table.add_row(split, group, _interval(p["initial"]), f"{p['initial']['median']:.0f}", *shares, *alone)
     return table
 
 
