@@ -5,10 +5,12 @@ python benchmarks/attack_loop.py [--weights FILE] [--device cuda] [--batches 8 3
 A round runs, in the same process and interleaved, STEPS iterations of `ascend` (objective, metrics, Adam, space,
 bookkeeping of slots) and as many bare ``predict(paint(code))`` with their gradient, at the same batch. Two more rows
 are whole attacks that retire samples on their way, against the bare cost of the iterations that their samples stood.
-Cost does not depend on the weights, so without --weights the network is an untrained one.
+Ratios are of wall time and of the process's own CPU time: on a machine that others use too, only the second is steady
+(with one thread). Cost does not depend on the weights, so without --weights the network is an untrained one.
 """
 
 import argparse
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -104,41 +106,54 @@ def main() -> None:
         for batch in given.batches:
             admitted = admitted_of(pair, batch)
             steps = Rule(STEPS - 1, 0.1, 1e9)  # STEPS iterates
-            seconds = interleaved(
-                {"bare": bare(pair, admitted, STEPS), "loop": loop(pair, admitted, steps)},
-                warm_up=2, samples=given.samples,
-            )  # fmt: skip
-            rows.append(row(f"{STEPS} iterations", precision, batch, seconds, batch * STEPS))
+            tasks = {"bare": bare(pair, admitted, STEPS), "loop": loop(pair, admitted, steps)}
+            rows.append(row(f"{STEPS} iterations", precision, batch, timed(tasks, 2, given.samples), batch * STEPS))
         batch, long = max(given.batches), Rule(24, 0.1, 1e9)
         admitted, counts = admitted_of(pair, batch), [0]
         halving = Rule(24, 0.1, retiring_threshold(pair, admitted, long))
         loop(pair, admitted, halving, counts)(0)
         full = max(1, round(counts[0] / batch))
-        seconds = interleaved(
-            {"bare": bare(pair, admitted, full), "loop": loop(pair, admitted, halving)},
-            warm_up=1, samples=max(4, given.samples // 2),
-        )  # fmt: skip
-        seconds["bare"] = seconds["bare"] * (counts[0] / (full * batch))
+        tasks = {"bare": bare(pair, admitted, full), "loop": loop(pair, admitted, halving)}
+        seconds = timed(tasks, 1, max(4, given.samples // 2))
+        for name in ("bare", "bare cpu"):
+            seconds[name] = seconds[name] * (counts[0] / (full * batch))
         rows.append(row(f"whole attack, half retire ({counts[0]} iterates)", precision, batch, seconds, counts[0]))
-    worst = max(one["loop / bare"] for one in rows)
+    worst = max(float(str(one["CPU time"])) for one in rows)
     text = save(
         given.name,
         "Attack loop over bare forward and backward",
         rows,
         {"versions": versions("torch", "numpy"), "threads": torch.get_num_threads(), "device": str(device),
          "preset": network.settings.preset, "samples": given.samples, "asked for": f"at most {LIMIT}",
-         "worst ratio": worst},
+         "worst ratio of CPU time": worst},
     )  # fmt: skip
     print(text)
 
 
+def timed(tasks: dict[str, Callable[[int], None]], warm_up: int, samples: int) -> dict[str, np.ndarray]:
+    """Seconds of every call, interleaved: wall time under the task's name, CPU time under ``NAME cpu``."""
+    cpu: dict[str, list[float]] = {name: [] for name in tasks}
+
+    def counted(name: str) -> Callable[[int], None]:
+        def run(turn: int) -> None:
+            started = time.process_time()
+            tasks[name](turn)
+            cpu[name].append(time.process_time() - started)
+
+        return run
+
+    wall = interleaved({name: counted(name) for name in tasks}, warm_up=warm_up, samples=samples)
+    return wall | {f"{name} cpu": np.array(values[-samples:]) for name, values in cpu.items()}
+
+
 def row(what: str, precision: str, batch: int, seconds: dict[str, np.ndarray], iterates: int) -> dict[str, object]:
-    """A line of the table. The ratio is the median over rounds of loop / bare of the same round."""
+    """A line of the table: the median over rounds of loop / bare of the same round, and the ratio of CPU times."""
     return {
         "what": what,
         "precision": precision,
         "batch": batch,
         "loop / bare": round(float(np.median(seconds["loop"] / seconds["bare"])), 3),
+        "CPU time": round(float(np.median(seconds["loop cpu"]) / np.median(seconds["bare cpu"])), 3),
         "iterates/s": round(iterates / float(np.median(seconds["loop"])), 1),
         **{f"bare {name}": value for name, value in quantiles_ms(seconds["bare"]).items()},
         **{f"loop {name}": value for name, value in quantiles_ms(seconds["loop"]).items()},

@@ -1,6 +1,7 @@
 """The step size decides the success rate, so it is chosen for each network on frames that are not attacked later."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.settings import AttackSettings
+from turncoat.training.checkpoint import find_weights, read_tensors, write_tensors
 
 # Raw codes differ tenfold in scale between channels and networks; whitened ones have unit variance.
 LADDERS = {"paper": (0.1, 0.3, 1.0, 3.0), "free": (0.03, 0.1, 0.3, 1.0), "natural": (0.03, 0.1, 0.3, 1.0)}
@@ -19,12 +21,18 @@ LADDERS = {"paper": (0.1, 0.3, 1.0, 3.0), "free": (0.03, 0.1, 0.3, 1.0), "natura
 
 @dataclass(frozen=True)
 class Rung:
-    """How one step size did: share fooled, steps made on average, largest error on average (mm)."""
+    """How one step size did.
+
+    Attributes:
+        success: share fooled. mean_iterations: steps made on average. mean_best_mm: largest errors, on average.
+        mean_capped_mm: the same, no error counting for more than the threshold: overshooting it is no merit.
+    """
 
     step_size: float
     success: float
     mean_iterations: float
     mean_best_mm: float
+    mean_capped_mm: float
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,26 @@ def known_step_size(name: str, settings: AttackSettings, generator: Any) -> Choi
     return Choice(float(recorded[name]), "weights") if name in recorded else None
 
 
+def record_step_sizes(weights: str | Path, choices: dict[str, Choice]) -> None:
+    """Write step sizes into the metadata of a network file, which stays as it is otherwise. Atomic.
+
+    Raises:
+        DataError: there is no such file, or it is no network file.
+    """
+    path = find_weights(weights)
+    tensors, header = read_tensors(path, "network")
+    known = header["metadata"].get("attack_step_size", {})
+    header["metadata"]["attack_step_size"] = known | {name: choice.step_size for name, choice in choices.items()}
+    write_tensors(path, tensors, header)
+
+
 def choose_step_size(
     pair: Pair, admitted: Admitted, name: str, settings: AttackSettings, source: str, truth: Tensor | None = None
 ) -> Choice:
-    """Try the ladder of an attack on admitted frames; the highest success wins, then the fewest steps, then the error.
+    """Try the ladder of an attack on admitted frames.
+
+    The highest success wins, then the larger error (to 1 mm, capped at the threshold), then the smaller step, which
+    changes less and overshoots less: the paper's final errors lie a few millimetres past the threshold.
 
     Args:
         pair: generator and target.
@@ -66,18 +90,22 @@ def choose_step_size(
         truth: not needed.
     """
     short = settings.model_copy(update={"iterations": min(settings.iterations, settings.step_size_iterations)})
-    rungs = tuple(_rung(size, attack_codes(pair, admitted, name, size, short, truth)) for size in LADDERS[name])
-    best = max(rungs, key=lambda rung: (rung.success, -rung.mean_iterations, rung.mean_best_mm))
+    rungs = tuple(
+        _rung(size, attack_codes(pair, admitted, name, size, short, truth), settings.threshold_mm)
+        for size in LADDERS[name]
+    )
+    best = max(rungs, key=lambda rung: (rung.success, round(rung.mean_capped_mm), -rung.step_size))
     return Choice(best.step_size, source, rungs)
 
 
-def _rung(step_size: float, block: Block) -> Rung:
+def _rung(step_size: float, block: Block, threshold_mm: float) -> Rung:
     attacked = [
         n for n, outcome in enumerate(block.outcome) if outcome not in (Outcome.PAST_BEFORE, Outcome.NOT_FINITE)
     ]
     if not attacked:
-        return Rung(step_size, 0.0, 0.0, 0.0)
+        return Rung(step_size, 0.0, 0.0, 0.0, 0.0)
     fooled = [block.outcome[n] is Outcome.FOOLED for n in attacked]
     best = np.asarray(block.columns["error_best_mm"])[attacked]
     iterations = np.asarray(block.columns["iterations"])[attacked]
-    return Rung(step_size, float(np.mean(fooled)), float(iterations.mean()), float(best.mean()))
+    capped = np.minimum(best, threshold_mm)
+    return Rung(step_size, float(np.mean(fooled)), *(float(one.mean()) for one in (iterations, best, capped)))

@@ -90,6 +90,31 @@ def attack_dataset(
     return _sweep(writer, pair, data, rows, parts, families, settings, progress)
 
 
+def step_sizes_of(
+    network: Any, dataset: Dataset | str | Path, settings: AttackSettings, *, progress: Progress | None = None
+) -> dict[str, Choice]:
+    """Choose the step sizes of a network's appearance attacks on validation frames, for its weights to keep.
+
+    Args:
+        network: a `DisentangledNetwork` with a regressor, or the path or shipped name of one.
+        dataset: an open dataset, or its folder.
+        settings: `attacks` says which; those of colours are passed over. Given step sizes are not used.
+        progress: called as ``progress(done, total, attack=name)``.
+    """
+    data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    pair, _ = _pair(network, None, settings)
+    for name in settings.appearance_attacks:
+        space_of(name, pair.generator, pair.device)
+    rows, source = validation_rows(data, settings.step_size_frames, settings.seed, np.zeros(0, dtype=np.int64))
+    admitted, _ = admit_rows(pair, data, rows, settings.batch)
+    choices: dict[str, Choice] = {}
+    for done, name in enumerate(settings.appearance_attacks):
+        if progress is not None:
+            progress(done, len(settings.appearance_attacks), attack=name)
+        choices[name] = choose_step_size(pair, admitted, name, settings, source)
+    return choices
+
+
 def _sweep(
     writer: RunWriter,
     pair: Pair,

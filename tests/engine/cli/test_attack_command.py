@@ -104,3 +104,29 @@ def test_weights_of_another_preset_are_refused(
     assert run(larger, "--network", weights, "--out", tmp_path / "run", "--per-subject", 1) == 2
     assert "96 pixels wide and the network's 64" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_step_sizes_are_chosen_recorded_with_the_weights_and_used(
+    tiny_dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    from turncoat.training.checkpoint import load_network
+
+    own = Path(shutil.copy(weights, tmp_path / "own.safetensors"))
+    given = ["step-size", str(own), "--data", str(tiny_dataset), "--frames", "2", "--iterations", "2", "--json"]
+    with pytest.raises(SystemExit) as exit_info:
+        main([*given, "--attack", "paper", "--attack", "natural", "--precision", "float32"])
+    assert not exit_info.value.code
+    chosen = json.loads(capsys.readouterr().out)
+    recorded = load_network(own).metadata
+    assert recorded["attack_step_size"] == {name: choice["step_size"] for name, choice in chosen.items()}
+    assert recorded["method"] == "none", "what was there stays"
+    for before, after in zip(load_network(weights).parameters(), load_network(own).parameters(), strict=True):
+        assert (before == after).all()
+    code = run(
+        tiny_dataset, "--network", own, "--out", tmp_path / "run", "--group", "everyday", "--per-subject", 1,
+        "--iterations", 1, "--no-controls", "--json",
+    )  # fmt: skip
+    document = json.loads(capsys.readouterr().out)
+    assert code == 0 and document["attacks"]["paper"]["step_size_from"] == "weights"
