@@ -57,11 +57,16 @@ def known_step_size(name: str, settings: AttackSettings, generator: Any) -> Choi
     if name in settings.step_size:
         return Choice(settings.step_size[name], "given")
     recorded = (getattr(generator, "metadata", None) or {}).get("attack_step_size", {})
-    return Choice(float(recorded[name]), "weights") if name in recorded else None
+    if name not in recorded:
+        return None
+    ladder = tuple(Rung(**rung) for rung in recorded.get("ladder", {}).get(name, ()))
+    return Choice(float(recorded[name]), "weights", ladder)
 
 
 def record_step_sizes(weights: str | Path, choices: dict[str, Choice]) -> None:
-    """Write step sizes into the metadata of a network file, which stays as it is otherwise. Atomic.
+    """Write step sizes and their ladders into the metadata of a network file, which stays as it is otherwise. Atomic.
+
+    The metadata then has ``attack_step_size``: {"paper": ..., "natural": ..., "ladder": {"paper": [...], ...}}.
 
     Raises:
         DataError: there is no such file, or it is no network file.
@@ -69,7 +74,12 @@ def record_step_sizes(weights: str | Path, choices: dict[str, Choice]) -> None:
     path = find_weights(weights)
     tensors, header = read_tensors(path, "network")
     known = header["metadata"].get("attack_step_size", {})
-    header["metadata"]["attack_step_size"] = known | {name: choice.step_size for name, choice in choices.items()}
+    ladder = {name: [asdict(rung) for rung in choice.ladder] for name, choice in choices.items()}
+    header["metadata"]["attack_step_size"] = {
+        **known,
+        **{name: choice.step_size for name, choice in choices.items()},
+        "ladder": known.get("ladder", {}) | ladder,
+    }
     write_tensors(path, tensors, header)
 
 

@@ -120,7 +120,10 @@ def test_step_sizes_are_chosen_recorded_with_the_weights_and_used(
     assert not exit_info.value.code
     chosen = json.loads(capsys.readouterr().out)
     recorded = load_network(own).metadata
-    assert recorded["attack_step_size"] == {name: choice["step_size"] for name, choice in chosen.items()}
+    expected = {name: choice["step_size"] for name, choice in chosen.items()}
+    ladders = {name: choice["ladder"] for name, choice in chosen.items()}
+    assert recorded["attack_step_size"] == {**expected, "ladder": ladders}
+    assert len(ladders["natural"]) == 4
     assert recorded["method"] == "none", "what was there stays"
     for before, after in zip(load_network(weights).parameters(), load_network(own).parameters(), strict=True):
         assert (before == after).all()
@@ -130,3 +133,8 @@ def test_step_sizes_are_chosen_recorded_with_the_weights_and_used(
     )  # fmt: skip
     document = json.loads(capsys.readouterr().out)
     assert code == 0 and document["attacks"]["paper"]["step_size_from"] == "weights"
+    for name in ("paper", "natural"):
+        assert document["attacks"][name]["step_size"] == expected[name]
+        assert document["attacks"][name]["ladder"] == ladders[name], "run.json shows what the choice was made from"
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    assert "choosing_step_size_of" not in log, "and does not choose again"
