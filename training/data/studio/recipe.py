@@ -20,7 +20,7 @@ from turncoat.training.data.studio.scene import SCENES, UNSEEN_SCENE, cameras
 from turncoat.training.data.studio.wardrobe import Wardrobe
 
 #: raise when the same recipe would give other bytes
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 FRAME_SIZE = 128
 INSTANTS = 25
 STEP_S = 0.4
@@ -135,13 +135,17 @@ def _sequence(
 
 
 def fingerprint(recipe: str, preset: str, seed: int, size: int, shadow: bool) -> str:
-    """Hash of recipe, wardrobes, cameras, assets and renderer version: the same on every machine."""
+    """Hash of recipe, splits, wardrobes, cameras, assets and renderer version: the same on every machine."""
     digest = hashlib.sha256()
     digest.update(
         f"studio {RENDERER_VERSION} {recipe} {preset} {PRESETS[preset]} {seed} {size} {shadow} "
         f"{INSTANTS} {STEP_S}".encode()
     )
     digest.update(repr((SUBJECT_WARDROBES, random_wardrobe("p0", 0))).encode())
+    for action in clips.ACTIONS:
+        for split in ("train", "validation", "held-out", "unseen motion"):
+            for piece in clips.segments(action, split):
+                digest.update(f"{split} {piece.clip} {piece.start_s:.6f} {piece.end_s:.6f}".encode())
     for scene in SCENES:
         digest.update(
             repr(

@@ -54,3 +54,19 @@ def test_mirroring_swaps_left_and_right():
     bones = load_body("b1").rig.bones
     assert bones[index[bones.index("LeftArm")]] == "RightArm" and bones[index[bones.index("RThumb")]] == "LThumb"
     assert [index[i] for i in index] == list(range(len(bones)))
+
+
+def test_no_held_out_walk_continues_a_training_walk():
+    """Where a trial was cut in two, the root's path goes on within centimetres; its clips must not be on both sides."""
+    data = clips.cmu_data()
+
+    def path(name):
+        return data[f"clip/{name}"][:, [0, 2]]
+
+    trained = [s.clip for s in clips.segments("walking", "train")]
+    for split in ("held-out", "validation"):
+        for other in (s.clip for s in clips.segments("walking", split)):
+            for own in trained:
+                if abs(int(own[-2:]) - int(other[-2:])) == 1:  # parts of a trial stand next to each other
+                    earlier, later = sorted((own, other))
+                    assert np.linalg.norm(path(earlier)[-1] - path(later)[0]) > 150, (own, other)
