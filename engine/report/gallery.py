@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.report import skeletons
-from turncoat.engine.report.names import colour_of, explained, number, short_name
+from turncoat.engine.report.names import colour_of, counted, distance, explained, number, short_name
 from turncoat.engine.report.numbers import Group, Measured
 from turncoat.engine.report.pictures import Sources, strips
 from turncoat.engine.runs import Run
@@ -43,13 +43,13 @@ class Gallery:
     examples: tuple[Example, ...]
 
 
-def galleries(run: Run, group: Group, sources: Sources) -> list[Gallery]:
-    """A gallery for each attack of a group that has frames to show."""
+def galleries(run: Run, group: Group, sources: Sources) -> tuple[list[Gallery], str]:
+    """A gallery for each attack of a group that has frames to show, and why pictures are missing ('' if none is)."""
     picked = {attack.key: pick(attack) for attack in group.attacks}
     wanted = np.array(
         [attack.attacked["row"][index] for attack in group.attacks for _, index in picked[attack.key]], dtype=np.int64
     )
-    made = strips(run, sources, wanted)
+    made, missing = strips(run, sources, wanted)
     out = []
     for attack in group.attacks:
         shown = []
@@ -68,7 +68,7 @@ def galleries(run: Run, group: Group, sources: Sources) -> list[Gallery]:
             out.append(
                 Gallery(attack.key, short_name(attack.key), colour_of(attack.key), explained(attack), tuple(shown))
             )
-    return out
+    return out, missing
 
 
 def strength(attack: Measured) -> np.ndarray:
@@ -122,13 +122,13 @@ def _caption(attack: Measured, index: int) -> str:
         text += f"; {number(row['error_initial_mm'])} mm before the attack"
     if row["outcome"] == Outcome.FOOLED.value:
         steps = int(row["iterations"])
-        text += f"; fooled after {steps} iteration{'' if steps == 1 else 's'}"
+        text += f"; fooled after {counted(steps, 'iteration')}" if steps else "; fooled by where the ascent starts"
     else:
         text += f"; {row['outcome']}"
     if np.isfinite(row["error_gt_clean_mm"]) and np.isfinite(row["error_gt_attacked_mm"]):
         text += f". Against ground truth {number(row['error_gt_clean_mm'])} → {number(row['error_gt_attacked_mm'])} mm"
     if np.isfinite(row["appearance_mahalanobis"]):
-        text += f". Code at {row['appearance_mahalanobis']:.1f}"
+        text += f". Code at distance {distance(row['appearance_mahalanobis'])}"
     return text + "."
 
 

@@ -71,6 +71,11 @@ def number(value: float, decimals: int = 0) -> str:
     return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
 
 
+def distance(value: float) -> str:
+    """A Mahalanobis distance: with a digit below 100."""
+    return number(value, 1 if value < 100 else 0)
+
+
 def mm(value: float, decimals: int = 0) -> str:
     """Millimetres with their unit."""
     return f"{number(value, decimals)}{SPACE}mm"

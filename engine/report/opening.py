@@ -17,7 +17,6 @@ from turncoat.engine.report.names import (
     short_name,
 )
 from turncoat.engine.report.numbers import Group, Measured, mean, median
-from turncoat.engine.report.pictures import Sources
 from turncoat.engine.report.reference import published_row
 from turncoat.engine.runs import Run
 
@@ -33,8 +32,8 @@ class Key:
     beside: str
 
 
-def notes(run: Run, sources: Sources, groups: Sequence[Group]) -> list[str]:
-    """What a reader has to know before trusting the page: an unfinished run, failed rows, missing pictures."""
+def notes(run: Run, missing: Sequence[str], groups: Sequence[Group]) -> list[str]:
+    """What a reader has to know before trusting the page: an unfinished run, failed rows, why pictures are missing."""
     said = []
     if not run.complete:
         said.append(
@@ -44,9 +43,8 @@ def notes(run: Run, sources: Sources, groups: Sequence[Group]) -> list[str]:
     if failed:
         rows, are = ("row", "is") if failed == 1 else ("rows", "are")
         said.append(f"{failed:,} {rows} came to no result (unreadable input, or not finite) and {are} left out.")
-    if sources.missing:
-        said.append(f"Pictures are missing here. {sources.missing}")
-    return said
+    why = " ".join(dict.fromkeys(reason for reason in missing if reason))
+    return [*said, f"Pictures are missing here. {why}"] if why else said
 
 
 def key_figures(group: Group, known: Facts) -> list[Key]:

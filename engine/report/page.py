@@ -78,7 +78,7 @@ def _page(run: Run, groups: Sequence[Group], sources: Sources) -> dict[str, Any]
         "eyebrow": f"attack on {known.network} · {known.dataset} · {parts[0]['eyebrow']}",
         "headline": parts[0]["headline"],
         "by_codes": bool(groups[0].appearance),
-        "notes": notes(run, sources, groups),
+        "notes": notes(run, [sources.missing, *(part["missing"] for part in parts)], groups),
         "hero": _hero(shown),
         "key_figures": key_figures(groups[0], known),
         "groups": parts,
@@ -106,6 +106,7 @@ def _group(run: Run, group: Group, sources: Sources, known: Facts) -> dict[str, 
         "Action by action": tables.breakdown(group, "action"),
         "Subject by subject": tables.breakdown(group, "subject"),
     }
+    shown, missing = galleries(run, group, sources)
     return {
         "id": group.name or "all",
         "name": group.name or "all",
@@ -126,7 +127,8 @@ def _group(run: Run, group: Group, sources: Sources, known: Facts) -> dict[str, 
         "iterations": words.iteration_sentences(group, known.limits),
         "fooled_chart": figures.share_fooled(group.attacks, known.limits),
         "curves": [drawing for drawing in curves if drawing],
-        "galleries": galleries(run, group, sources),
+        "galleries": shown,
+        "missing": missing,
         "breakdowns": [{"title": title, "table": table} for title, table in breakdowns.items() if table],
     }
 

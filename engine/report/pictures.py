@@ -128,31 +128,41 @@ class Strip:
         return data_url(picture[y0:y1, x0:x1])
 
 
-def strips(run: Run, sources: Sources, rows: np.ndarray) -> dict[int, Strip]:
-    """Pictures of rows of the run's table, by row; rows whose dataset or generator is missing are left out.
+def strips(run: Run, sources: Sources, rows: np.ndarray) -> tuple[dict[int, Strip], str]:
+    """Pictures of rows of the run's table.
 
     Args:
         run: opened run.
         sources: of `find_sources`.
         rows: int (N,) indices into `run.table()`, of rows that hold a code or colours.
 
-    Raises:
-        DataError: a frame cannot be decoded.
+    Returns:
+        The strips by row, without those that cannot be painted, and a sentence why not ('' if all could).
     """
+    of_colours = np.array(run.table()["attack"].take(rows).to_pylist(), dtype=object) == "colours"
+    out: dict[int, Strip] = {}
+    notes: list[str] = []
+    for chosen, paintable in ((rows[~of_colours], sources.generator is not None), (rows[of_colours], True)):
+        if sources.dataset is not None and paintable and len(chosen):
+            try:
+                out |= _paint(run, sources, chosen)
+            except TurncoatError as error:  # a damaged frame, or a renderer that has changed since
+                notes.append(str(error))
+    return out, " ".join(notes)
+
+
+def _paint(run: Run, sources: Sources, rows: np.ndarray) -> dict[int, Strip]:
     from turncoat.engine.attack import resynthesise
 
-    kinds = np.array(run.table()["attack"].take(rows).to_pylist(), dtype=object)
-    if sources.generator is None:
-        rows, kinds = rows[kinds == "colours"], kinds[kinds == "colours"]
-    if sources.dataset is None or not len(rows):
-        return {}
+    assert sources.dataset is not None
     made = resynthesise(run, sources.dataset, sources.generator, rows)
-    boxes = sources.dataset.person_box(sources.dataset.rows(run.table()["sample_id"].take(rows).to_pylist()))
+    chosen = run.table().select(["sample_id", "attack"]).take(rows).to_pylist()
+    boxes = sources.dataset.person_box(sources.dataset.rows([row["sample_id"] for row in chosen]))
     out = {}
-    for index, row in enumerate(rows.tolist()):
+    for index, row in enumerate(chosen):
         clean, synthesis, attacked = (np.moveaxis(pictures[index], 0, -1) for pictures in made)
-        before = None if kinds[index] == "colours" else synthesis
-        out[row] = Strip(clean, before, attacked, around(boxes[index], clean.shape[:2]))
+        before = None if row["attack"] == "colours" else synthesis
+        out[int(rows[index])] = Strip(clean, before, attacked, around(boxes[index], clean.shape[:2]))
     return out
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from turncoat.engine.report.names import colour_of, number, percent, short_name
+from turncoat.engine.report.names import colour_of, distance, percent, short_name
 from turncoat.engine.report.numbers import Group, Measured, median
 from turncoat.engine.report.svg import Plot, Scale, log_ticks, swarm
 from turncoat.engine.report.tables import Cell, control_table, share_cell
@@ -148,7 +148,7 @@ def code_strips(group: Group, radius: float | None) -> StripTable | None:
                 name,
                 css,
                 common.strip(values, css, f"distances {name}"),
-                (Cell(number(median(values), 1)), outside, fooled),
+                (Cell(distance(median(values))), outside, fooled),
                 attack is not None,
             )
         )

@@ -99,14 +99,14 @@ def _count(parts: Sequence[Measured]) -> Cell:
 def control_table(attack: Measured, threshold: float) -> Table:
     """An attack and what stands beside it: errors in mm, and how often past the threshold.
 
-    Where a control tries several changes, the strongest counts; `mean of tries` is over all of them.
+    Where a control tries several changes, the strongest counts; `one try` is the mean over all of them.
     """
-    columns = ("", "tries", "mean of tries", "mean", "median", f"past {threshold:.0f} mm")
+    columns = ("", "tries", "one try", "mean", "median", f"past {threshold:.0f} mm")
     rows = [Row(f"attack, {short_name(attack.key)}", (Cell("–"), Cell("–"), *_errors(attack)), "total")]
     for control in attack.controls:
         draws = median(control.attacked["draws"])
         tries = (Cell("1"), Cell("–"))
-        if draws > 1:
+        if draws > 1 and control.key != "random colours":  # one draw: its rows only record what all of them did
             tries = (Cell(f"{draws:.0f}"), _cell(mean(control.attacked["draws_mean_mm"]), 1))
         rows.append(Row(CONTROL_NAMES.get(control.key, control.key), (*tries, *_errors(control))))
     return Table((), columns, tuple(rows))
@@ -165,11 +165,14 @@ def breakdown(group: Group, column: str) -> Table | None:
             _cell(mean(known[0].attacked["error_gt_clean_mm"])),
         ]
         for part in parts:
-            found = part.get(name)
-            cells += (
-                [_cell(mean(found.verified)), share_cell(found.fooled, colour_of(found.key))]
-                if found
-                else [Cell("–")] * 2
-            )
+            cells += _effect(part[name]) if name in part else [Cell("–")] * 2
         rows.append(Row(str(name).replace("_", " "), tuple(cells)))
     return Table(heads, columns, tuple(rows))
+
+
+def _effect(part: Measured) -> list[Cell]:
+    """Mean error, and the share fooled; without its interval, for a table of many small parts would be mostly that."""
+    if not part.fooled.total:
+        return [Cell("–")] * 2
+    share = Cell(percent(part.fooled.value), share=part.fooled.value, css=colour_of(part.key))
+    return [_cell(mean(part.verified)), share]

@@ -10,6 +10,7 @@ from turncoat.engine.report.names import (
     budget,
     capital,
     counted,
+    distance,
     interval,
     listed,
     mm,
@@ -99,9 +100,10 @@ def codes_sentences(group: Group, radius: float | None) -> list[str]:
             )
         elif radius and middle > radius:
             beyond = percent(float(np.mean(after[np.isfinite(after)] > 1.001 * radius)))
+            times = distance(middle / start)
             out.append(
-                f"The {name} setting ends at {middle:.0f}, {middle / start:.1f} times as far; {beyond} of its codes "
-                f"lie outside that ball. It fools the network on {fooled} of frames, with codes that no picture has."
+                f"The {name} setting ends at {distance(middle)}, {times} times as far; {beyond} of its codes lie outside "
+                f"that ball. It fools the network on {fooled} of frames, with codes that no picture has."
             )
         else:
             out.append(f"The {name} setting ends at {middle:.1f} and fools the network on {fooled} of frames.")
@@ -119,7 +121,9 @@ def colour_sentences(group: Group) -> list[str]:
     if "other wardrobes" in shared:
         others = shared["other wardrobes"]
         one, strongest = mm(mean(others.attacked["draws_mean_mm"])), mm(mean(others.verified))
+        past = percent(others.fooled.value)
         text = f"The other subjects' own colours move it by {one} on average, the strongest of them by {strongest}"
+        text += f" (past the threshold on {past} of frames)"
         if "grey noise" in shared:
             text += f"; one grey level of noise by {mm(mean(shared['grey noise'].verified), 1)}"
         out.append(f"{text}.")
