@@ -17,7 +17,7 @@ from turncoat.engine.report.names import (
     short_name,
 )
 from turncoat.engine.report.numbers import Group, Measured, mean, median
-from turncoat.engine.report.reference import published_row
+from turncoat.engine.report.reference import published
 from turncoat.engine.runs import Run
 
 
@@ -55,8 +55,9 @@ def key_figures(group: Group, known: Facts) -> list[Key]:
 
 
 def _initial(attack: Measured, known: Facts) -> Key:
-    name, (published, _) = published_row(known.method)
-    beside = f"{number(median(attack.initial), 1)} in the median frame. The paper's {name}: {published}, on other data."
+    theirs = published(known.method)
+    beside = f"{number(median(attack.initial), 1)} in the median frame. "
+    beside += f"The paper's {theirs.network}: {theirs.initial_mm:.1f}, on other data."
     return Key(number(mean(attack.initial), 1), "mm", "", "moved by the synthesis alone, before any attack", beside)
 
 

@@ -15,7 +15,7 @@ from turncoat.engine.report.gallery import Gallery, galleries
 from turncoat.engine.report.numbers import Group, Measured, read_groups
 from turncoat.engine.report.opening import key_figures, notes
 from turncoat.engine.report.pictures import Sources, find_sources
-from turncoat.engine.report.reference import published_row
+from turncoat.engine.report.reference import published
 from turncoat.engine.runs import Run, open_run
 from turncoat.kernels.errors import ConfigError
 from turncoat.kernels.files import write_text
@@ -114,7 +114,7 @@ def _group(run: Run, group: Group, sources: Sources, known: Facts) -> dict[str, 
         "headline": words.headline(group, known.network),
         "table_1": tables.table_1(group, known.method),
         "initial": words.initial_sentence(group.appearance[0]) if group.appearance else "",
-        "reference": published_row(known.method)[0] if group.get("paper") else "",
+        "reference": published(known.method).network if group.get("paper") else "",
         "outcomes": [{**_named(attack), "words": words.outcome_sentence(attack)} for attack in group.attacks],
         "codes": words.codes_sentences(group, known.radius),
         "code_strips": strips.code_strips(group, known.radius),
@@ -123,7 +123,7 @@ def _group(run: Run, group: Group, sources: Sources, known: Facts) -> dict[str, 
         "colours_beside": _beside(group.colours, known),
         "kinds": words.kinds_sentence(group),
         "kinds_chart": figures.kinds_of_error(group.attacks),
-        "kinds_table": tables.kinds_table(group),
+        "kinds_table": tables.kinds_table(group, known.method),
         "iterations": words.iteration_sentences(group, known.limits),
         "fooled_chart": figures.share_fooled(group.attacks, known.limits),
         "curves": [drawing for drawing in curves if drawing],

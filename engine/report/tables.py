@@ -8,7 +8,7 @@ import numpy as np
 
 from turncoat.engine.report.names import CONTROL_NAMES, colour_of, interval, number, percent, short_name
 from turncoat.engine.report.numbers import Group, Measured, Rate, count, mean, median
-from turncoat.engine.report.reference import published_row
+from turncoat.engine.report.reference import published
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def table_1(group: Group, method: str) -> Table | None:
     rows = [_subject_row(subject, [part.get(subject) for part in by_subject]) for subject in subjects]
     rows.append(_average_row(attacks, by_subject))
     if group.get("paper"):
-        name, (initial, final) = published_row(method)
-        blank, published = [Cell("–")] * 3, [Cell(f"{initial:.1f}"), Cell(f"{final:.1f}"), Cell("–")]
-        cells = [cell for attack in attacks for cell in (published if attack.key == "paper" else blank)]
-        rows.append(Row(f"{name} as published, other data", (Cell("–"), Cell("–"), *cells), "reference"))
+        theirs = published(method)
+        blank, errors = [Cell("–")] * 3, [_cell(theirs.initial_mm, 1), _cell(theirs.final_mm, 1), Cell("–")]
+        cells = [cell for attack in attacks for cell in (errors if attack.key == "paper" else blank)]
+        rows.append(Row(f"{theirs.network} as published, other data", (Cell("–"), Cell("–"), *cells), "reference"))
     return Table(heads, columns, tuple(rows))
 
 
@@ -117,8 +117,8 @@ def _errors(part: Measured) -> tuple[Cell, Cell, Cell]:
     return _cell(mean(part.verified), 1), _cell(median(part.verified), 1), share
 
 
-def kinds_table(group: Group) -> Table:
-    """What kind of error each attack makes, and how much of the picture it changed."""
+def kinds_table(group: Group, method: str) -> Table:
+    """What kind of error each attack makes, and how much of the picture it changed (the paper's Table 2 below)."""
     columns = (
         "setting",
         "MPJPE",
@@ -145,7 +145,11 @@ def kinds_table(group: Group) -> Table:
         ]
         cells += [Cell(bones), Cell(f"{turn:.0f}°" if math.isfinite(turn) else "–"), Cell(true)]
         cells += [_cell(mean(row["psnr_db"]), 1), _cell(mean(row["ssim"]), 3)]
-        rows.append(Row(short_name(attack.key), tuple(cells), ""))
+        rows.append(Row(short_name(attack.key), tuple(cells)))
+    if group.get("paper"):
+        theirs = published(method)
+        cells = [*[Cell("–")] * 7, _cell(theirs.psnr_db, 1), _cell(theirs.ssim, 3)]
+        rows.append(Row(f"{theirs.network} as published, other data", tuple(cells), "reference"))
     return Table((), columns, tuple(rows))
 
 

@@ -62,6 +62,9 @@ def initial_sentence(attack: Measured) -> str:
         f"Before any attack the synthesis alone moves the prediction by {mm(mean(attack.initial), 1)} on average "
         f"(median {number(median(attack.initial), 1)})."
     )
+    own = mean(attack.attacked["error_gt_clean_mm"])
+    if math.isfinite(own):
+        text += f" For comparison, the clean prediction is {mm(own, 1)} from ground truth."
     left_out = attack.past_before
     if not left_out:
         return f"{text} No frame was past the threshold before the attack."
@@ -102,8 +105,8 @@ def codes_sentences(group: Group, radius: float | None) -> list[str]:
             beyond = percent(float(np.mean(after[np.isfinite(after)] > 1.001 * radius)))
             times = distance(middle / start)
             out.append(
-                f"The {name} setting ends at {distance(middle)}, {times} times as far; {beyond} of its codes lie outside "
-                f"that ball. It fools the network on {fooled} of frames, with codes that no picture has."
+                f"The {name} setting ends at {distance(middle)}, {times} times as far; {beyond} of its codes lie "
+                f"outside that ball. It fools the network on {fooled} of frames, with codes that no picture has."
             )
         else:
             out.append(f"The {name} setting ends at {middle:.1f} and fools the network on {fooled} of frames.")
