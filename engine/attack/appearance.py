@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from turncoat.engine.attack.ascent import Ascended, Rule, ascend, reference_paint
-from turncoat.engine.attack.block import Block, curves
+from turncoat.engine.attack.block import Block, curves, judged, settled
 from turncoat.engine.attack.measure import Admitted, Columns, admit, effect, to_numpy
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
@@ -54,6 +54,8 @@ def attack_codes(
 ) -> Block:
     """Run one appearance attack on admitted samples.
 
+    What the steps found is judged again at the end, by the float32 error on the last 8-bit frame: the rule of controls.
+
     Args:
         pair: generator and target.
         admitted: N samples, from `admit_codes`.
@@ -86,6 +88,8 @@ def attack_codes(
     appearance = torch.where(before[:, None], admitted.appearance, space.appearance(x))
     painted = reference_paint(pair, pair.generator, appearance, admitted.canvas)
     measured = effect(pair, admitted, painted, truth, crop_size(pair.generator, painted))
+    verdicts = judged(measured, admitted.error_initial, settings.threshold_mm, Outcome.USED_UP)
+    shift = (x - x_start).norm(dim=1)
     return Block(
         common={
             "attack": "appearance",
@@ -94,10 +98,11 @@ def attack_codes(
             "start": "own",
             "objective": settings.objective,
         },
-        outcome=outcome,
+        outcome=[settled(ended, verdict) for ended, verdict in zip(outcome, verdicts, strict=True)],
         columns={
             **measured.columns,
             **code_columns(pair.generator, admitted.appearance, appearance, pair.device),
+            "appearance_shift": to_numpy(shift),
             "iterations": iterations,
             "checks": checks,
             "confirmed_first": confirmed,
@@ -105,7 +110,7 @@ def attack_codes(
             "error_curve_mm": curve,
         },
         appearance=appearance,
-        x_shift=(x - x_start).norm(dim=1),
+        x_shift=shift,
     )
 
 

@@ -70,6 +70,17 @@ def judged(effect: Effect, error_initial: Tensor, threshold_mm: float, miss: Out
     return verdicts
 
 
+def settled(ended: Outcome, verdict: Outcome) -> Outcome:
+    """The outcome of an ascent that `ended` so, when `judged` (a miss: USED_UP) says `verdict` of its last frame.
+
+    Fooled is what the float32 error on the 8-bit frame says, for attacks and controls alike: the steps may have been
+    computed in another precision. Where it was not fooled, how the ascent ended stays.
+    """
+    if ended is Outcome.NOT_FINITE or verdict is not Outcome.USED_UP:
+        return Outcome.NOT_FINITE if ended is Outcome.NOT_FINITE else verdict
+    return Outcome.USED_UP if ended is Outcome.FOOLED else ended
+
+
 def curves(curve: Tensor) -> list[np.ndarray]:
     """(N, K) errors with NaN after the last iterate -> N arrays without them."""
     rows = to_numpy(curve)

@@ -1,4 +1,5 @@
-"""Controls of the colour attack: random colours of the same budget, other wardrobes, one grey level of noise."""
+"""Controls of the colour attack, of the same budget and without a search: random colours, random corners of the budget;
+other wardrobes; one grey level of noise."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from turncoat.engine.attack.ascent import reference_paint
 from turncoat.engine.attack.block import Block, judged
-from turncoat.engine.attack.colours import Drawn, Dressed, Dyer, colour_columns, try_colours
+from turncoat.engine.attack.colours import Drawn, Dressed, Dyer, colour_columns, limits_of, try_colours
 from turncoat.engine.attack.identity import generator_of
 from turncoat.engine.attack.measure import Columns, Effect, draws_columns, effect, strongest_draw
 from turncoat.engine.attack.outcomes import Outcome
@@ -18,6 +19,7 @@ from turncoat.engine.attack.settings import AttackSettings, colour_budget
 from turncoat.training.data import Dataset
 
 RANDOM_COLOURS, RANDOM_STRONGEST = "random colours", "random colours, strongest"
+RANDOM_CORNERS = "random corners"
 OTHER_WARDROBES, GREY_NOISE = "other wardrobes", "grey noise"
 
 
@@ -29,6 +31,34 @@ def random_colours(
         _worn(pair, dressed, garments, drawn.errors, (control, name), settings, truth)
         for control, garments in ((RANDOM_COLOURS, drawn.colours[:, 0]), (RANDOM_STRONGEST, drawn.strongest))
     ]
+
+
+def random_corners(
+    pair: Pair,
+    dressed: Dressed,
+    name: str,
+    samples: Sequence[dict[str, Any]],
+    settings: AttackSettings,
+    truth: Tensor | None,
+) -> Block:
+    """The strongest of `settings.draws` corners of the budget: every channel as low or as high as it may, by a coin.
+
+    An ascent ends in corners, where uniform draws hardly ever come; so this is the control of its length.
+    """
+    low, high = limits_of(dressed.admitted.appearance, name)
+    heads = np.stack(
+        [
+            generator_of(settings.seed, sample["sample_id"], 0, f"{RANDOM_CORNERS} {name}").random(
+                (settings.draws, *low.shape[1:])
+            )
+            < 0.5
+            for sample in samples
+        ]
+    )
+    colours = torch.where(torch.from_numpy(heads).to(low.device), high[:, None], low[:, None])  # (N, K, G, 3)
+    errors = try_colours(pair, dressed.admitted, colours, settings.batch)
+    strongest = colours[torch.arange(len(colours), device=low.device), strongest_draw(errors)]
+    return _worn(pair, dressed, strongest, errors, (RANDOM_CORNERS, name), settings, truth)
 
 
 def wardrobes_of(dataset: Dataset, settings: AttackSettings) -> dict[str, np.ndarray]:

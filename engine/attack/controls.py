@@ -16,7 +16,7 @@ from turncoat.engine.attack.appearance import code_columns, crop_size, space_of
 from turncoat.engine.attack.ascent import reference_paint
 from turncoat.engine.attack.block import Block, judged
 from turncoat.engine.attack.identity import generator_of
-from turncoat.engine.attack.measure import Admitted, Columns, draws_columns, effect, strongest_draw
+from turncoat.engine.attack.measure import Admitted, Columns, draws_columns, effect, strongest_draw, to_numpy
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
 from turncoat.engine.attack.settings import AttackSettings
@@ -27,6 +27,7 @@ from turncoat.training.data import Dataset
 
 RANDOM_DIRECTION, SAME_SUBJECT, OTHER_SUBJECTS = "random direction", "same subject", "other subjects"
 POOL_FRAMES = 64  # frames of each subject that codes are drawn from
+TRIES = 64  # directions among which one is looked for that ends inside the ball
 
 
 @dataclass(frozen=True)
@@ -94,24 +95,56 @@ def random_direction(
     settings: AttackSettings,
     truth: Tensor | None,
 ) -> Block:
-    """As far from each sample's own code as the attack went, in a random direction of the attack's space."""
+    """As far from each sample's own code as the attack went, in a random direction of the attack's space.
+
+    Where the space is a ball, the first of 64 directions that ends inside it counts. If none does, the one that ends
+    nearest to the ball is turned inwards until it lies on its surface: the attack itself has been that far, so there
+    is such a point, and the control never is the shorter one.
+    """
     name = str(attacked.common["setting"])
     space, budget = space_of(name, pair.generator, pair.device)
     start = space.coordinates(admitted.appearance)
+    tries = TRIES if budget is not None else 1
     draws = np.stack(
         [
             generator_of(settings.seed, sample["sample_id"], 0, f"{RANDOM_DIRECTION} {name}").standard_normal(
-                start.shape[1]
+                (tries, start.shape[1])
             )
             for sample in samples
         ]
-    ).astype(np.float32)
-    direction = torch.from_numpy(draws).to(start.device)
-    assert attacked.x_shift is not None
-    x = start + direction * (attacked.x_shift / direction.norm(dim=1))[:, None]
-    return _block(
-        pair, admitted, space.appearance(space.project(x, ())), None, RANDOM_DIRECTION, name, budget, settings, truth
     )
+    assert attacked.x_shift is not None
+    length = attacked.x_shift
+    direction = torch.from_numpy(draws / np.linalg.norm(draws, axis=2, keepdims=True)).to(start)
+    x = start + length[:, None] * (direction[:, 0] if budget is None else inward(start, length, direction, budget))
+    appearance = torch.where(length[:, None] > 0, space.appearance(x), admitted.appearance)
+    block = _block(pair, admitted, appearance, None, RANDOM_DIRECTION, name, budget, settings, truth)
+    block.columns["appearance_shift"] = to_numpy((x - start).norm(dim=1))
+    return block
+
+
+def inward(start: Tensor, length: Tensor, directions: Tensor, radius: float) -> Tensor:
+    """Directions (N, D), of length 1, in which a step of `length` ends in the ball around 0.
+
+    Args:
+        start: (N, D).
+        length: (N,) such that there is a point of the ball at that distance from the start.
+        directions: (N, K, D) of length 1; the first that fits is taken, else the most inward one, turned as needed.
+        radius: of the ball.
+    """
+    norm = start.norm(dim=1).clamp(min=1e-6)  # (N,)
+    outwards = start / norm[:, None]
+    # |start + length u| <= radius means that the cosine of u to the outward direction is at most this
+    reach = length.clamp(min=1e-6)
+    limit = ((radius**2 - norm**2 - reach**2) / (2 * reach * norm)).clamp(-1, 1)
+    cosine = (directions * outwards[:, None]).sum(dim=2)  # (N, K)
+    fits = cosine <= limit[:, None]
+    chosen = torch.where(fits.any(dim=1), fits.to(torch.uint8).argmax(dim=1), cosine.argmin(dim=1))
+    each = torch.arange(len(start), device=start.device)
+    direction, found = directions[each, chosen], cosine[each, chosen]
+    sideways = torch.nn.functional.normalize(direction - found[:, None] * outwards, dim=1)
+    turned = limit[:, None] * outwards + (1 - limit**2).clamp(min=0).sqrt()[:, None] * sideways
+    return torch.where((found <= limit)[:, None], direction, turned)
 
 
 def other_codes(

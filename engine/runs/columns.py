@@ -60,6 +60,7 @@ RESULT_COLUMNS: dict[str, pa.DataType] = {
     "appearance_mahalanobis": pa.float64(),
     "appearance_mahalanobis_start": pa.float64(),
     "appearance_shift_l2": pa.float64(),
+    "appearance_shift": pa.float64(),  # in the coordinates that the attack walks in
     "colour_shift_max": pa.float64(),
     "colour_shift_l2": pa.float64(),
     "psnr_db": pa.float64(),

@@ -11,7 +11,13 @@ from torch import Tensor
 
 from turncoat.engine.attack.appearance import admit_in_batches, attack_codes
 from turncoat.engine.attack.block import Block
-from turncoat.engine.attack.colour_controls import grey_noise, other_wardrobes, random_colours, wardrobes_of
+from turncoat.engine.attack.colour_controls import (
+    grey_noise,
+    other_wardrobes,
+    random_colours,
+    random_corners,
+    wardrobes_of,
+)
 from turncoat.engine.attack.colours import admit_colours, attack_colours, draw_colours
 from turncoat.engine.attack.controls import code_pool, other_codes, random_direction
 from turncoat.engine.attack.measure import Admitted
@@ -148,6 +154,8 @@ class ColourJob(Job):
             if self.settings.controls:
                 for control in random_colours(self.pair, dressed, drawn, name, self.settings, truth):
                     found += control.rows(index)
+                corners = random_corners(self.pair, dressed, name, index, self.settings, truth)
+                found += corners.rows(index)
         if self.settings.controls:
             if len(self.wardrobes) > 1:
                 found += other_wardrobes(self.pair, dressed, self.wardrobes, index, self.settings, truth).rows(index)

@@ -178,7 +178,7 @@ class _Bar:
 def _finish(writer: RunWriter, settings: AttackSettings, choices: dict[str, Choice], pair: Pair) -> Run:
     """Count outcomes by attack, and close the run."""
     run = Run(writer.folder, writer.info)
-    attacks, failed = dict(writer.info.get("attacks", {})), 0
+    attacks, failed = dict(writer.info.get("attacks", {})), set()  # samples, however many attacks they failed under
     for name in settings.attacks:
         family = "appearance" if name in settings.appearance_attacks else "colours"
         rows = run.rows(attack=family, setting=name)
@@ -194,8 +194,9 @@ def _finish(writer: RunWriter, settings: AttackSettings, choices: dict[str, Choi
             "outcomes": {outcome.value: counts[outcome.value] for outcome in Outcome if counts[outcome.value]},
             "confirmed_first": float(np.mean(checked)) if checked else None,
         }
-        failed += sum(counts[outcome.value] for outcome in FAILED)
-    return writer.finish(attacks=attacks, failed=failed)
+        lost = np.isin(rows["outcome"], [outcome.value for outcome in FAILED])
+        failed |= set(rows["sample_id"][lost].tolist())
+    return writer.finish(attacks=attacks, failed=len(failed))
 
 
 def _step_sizes(

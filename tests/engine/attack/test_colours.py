@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from fixtures.toys import GAIN_MM, GARMENT, JOINTS, LayeredDataset, ToyLayers, ToyNetwork
-from turncoat.engine.attack.colour_controls import grey_noise, noise, other_wardrobes, random_colours, wardrobes_of
+from turncoat.engine.attack.colour_controls import (
+    grey_noise,
+    noise,
+    other_wardrobes,
+    random_colours,
+    random_corners,
+    wardrobes_of,
+)
 from turncoat.engine.attack.colours import Dressed, admit_colours, attack_colours, draw_colours, limits_of
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
@@ -110,6 +117,19 @@ def test_the_strongest_draw_is_the_strongest(scene: Scene) -> None:
     np.testing.assert_allclose(strongest.columns["error_final_mm"], drawn.errors.amax(dim=0), rtol=1e-4)
     np.testing.assert_allclose(one.columns["error_final_mm"], drawn.errors[0], rtol=1e-4)
     np.testing.assert_allclose(one.columns["draws_mean_mm"], drawn.errors.mean(dim=0), rtol=1e-4)
+
+
+def test_random_corners_are_corners_and_beat_uniform_draws(scene: Scene) -> None:
+    dressed, settings = scene.dressed(), SETTINGS.model_copy(update={"draws": 12})
+    corners = random_corners(scene.pair, dressed, "colours-0.1", scene.samples, settings, None)
+    moved = corners.columns["colours"].reshape(-1, 8, 3)[:, GARMENT] - scene.layers.colours[:, GARMENT]
+    np.testing.assert_allclose(np.abs(moved), 0.1, atol=1e-6)
+    assert corners.columns["draws"].tolist() == [12] * len(scene.samples)
+    assert (corners.columns["error_final_mm"] >= corners.columns["draws_mean_mm"]).all()
+    drawn = draw_colours(scene.pair, dressed, "colours-0.1", scene.samples, settings)
+    assert corners.columns["draws_mean_mm"].mean() > drawn.errors.mean().item()
+    again = random_corners(scene.pair, scene.dressed(batch=2), "colours-0.1", scene.samples, settings, None)
+    np.testing.assert_array_equal(again.columns["colours"], corners.columns["colours"])
 
 
 def test_other_wardrobes_are_other_peoples(scene: Scene) -> None:

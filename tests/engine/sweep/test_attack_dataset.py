@@ -78,6 +78,7 @@ def test_every_sample_has_a_row_for_every_attack_and_control(run: Run) -> None:
         ("control", "codes", "other subjects"),
         ("control", "colours-0.1", "random colours"),
         ("control", "colours-0.1", "random colours, strongest"),
+        ("control", "colours-0.1", "random corners"),
         ("control", "colours", "other wardrobes"),
         ("control", "colours", "grey noise"),
     }
@@ -92,6 +93,7 @@ def test_every_number_of_an_attacked_row_is_there(run: Run) -> None:
         "appearance_mahalanobis",
         "appearance_mahalanobis_start",
         "appearance_shift_l2",
+        "appearance_shift",
         "psnr_crop_db",
         "ssim_crop",
         "mse_mean_crop",
@@ -107,6 +109,8 @@ def test_every_number_of_an_attacked_row_is_there(run: Run) -> None:
         expected |= attack_only if row["attack"] == "control" else control_only
         if row["control"] == "grey noise":
             expected |= colour_only
+        if row["setting"] == "codes":
+            expected.add("appearance_shift")
         assert missing == expected - {"confirmed_first"}, (row["attack"], row["control"])
 
 
@@ -124,13 +128,14 @@ def test_budgets_are_kept_and_the_attack_beats_its_random_control(run: Run) -> N
     assert (drawn["draws"] == 4).all()
 
 
-def test_the_random_direction_goes_as_far_as_the_attack_did(run: Run) -> None:
+@pytest.mark.parametrize("setting", ["paper", "natural"])
+def test_the_random_direction_goes_as_far_as_the_attack_did(setting: str, run: Run) -> None:
     attack, control = (
-        run.rows(attack="appearance", setting="paper"),
-        run.rows(control="random direction", setting="paper"),
+        run.rows(attack="appearance", setting=setting),
+        run.rows(control="random direction", setting=setting),
     )
     np.testing.assert_array_equal(attack["sample_id"], control["sample_id"])
-    np.testing.assert_allclose(control["appearance_shift_l2"], attack["appearance_shift_l2"], rtol=1e-3)
+    np.testing.assert_allclose(control["appearance_shift"], attack["appearance_shift"], rtol=1e-3, atol=1e-4)
 
 
 def test_controls_are_of_the_right_people(run: Run, layered: Dataset) -> None:
@@ -281,7 +286,7 @@ def test_a_damaged_picture_gets_a_row_that_says_so(tmp_path: Path) -> None:
     bad = run.rows(outcome="unreadable input")
     assert bad["sample_id"].tolist() == [data.column("sample_id")[victim]] * 2
     assert np.isnan(bad["error_final_mm"]).all() and bad["attack"].tolist() == ["appearance", "appearance"]
-    assert run.info["failed"] == 2
+    assert run.info["failed"] == 1, "one sample, though two attacks missed it"
     assert len(run.rows(attack="appearance", setting="paper")["outcome"]) == 6
 
 
