@@ -16,8 +16,8 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(successes: int, count: int) -> Interval:
-    """Wilson's score interval of a rate, for independent samples.
+def wilson(successes: float, count: int) -> Interval:
+    """Wilson's score interval of a rate, for independent samples; successes need not be whole.
 
     Source: Wilson 1927; ``(p + z^2/2n +- z sqrt(p (1 - p) / n + z^2 / 4 n^2)) / (1 + z^2 / n)``.
     """
@@ -52,16 +52,17 @@ def bootstrap_mean(values: np.ndarray, clusters: np.ndarray, *, draws: int = 200
 
 
 def success_interval(fooled: np.ndarray, clusters: np.ndarray, *, draws: int = 2000, seed: int = 0) -> Interval:
-    """A success rate with its interval: bootstrap over clusters, and Wilson's where the bootstrap has no spread.
+    """A success rate with its interval: on either side the wider of the bootstrap's over clusters and Wilson's.
 
-    When all samples end alike (a rate of 0 or 1) every bootstrap draw is the same; Wilson's interval of as many
-    samples as there are clusters then says what can be said, conservatively.
+    Wilson's is of as many samples as there are clusters. Alone, the bootstrap is far too narrow near 0 and 1: of one
+    success in a hundred it cannot know that the next hundred may have five, and of none it has no spread at all.
     """
     fooled, clusters = np.asarray(fooled, dtype=bool), np.asarray(clusters)
     if len(fooled) == 0:
         return Interval(math.nan, math.nan, math.nan)
-    if fooled.all() or not fooled.any() or len(np.unique(clusters)) == 1:
-        independent = len(np.unique(clusters))
-        bounds = wilson(round(fooled.mean() * independent), independent)
-        return Interval(float(fooled.mean()), bounds.low, bounds.high)
-    return bootstrap_mean(fooled, clusters, draws=draws, seed=seed)
+    rate, independent = float(fooled.mean()), len(np.unique(clusters))
+    score = wilson(rate * independent, independent)
+    drawn = bootstrap_mean(fooled, clusters, draws=draws, seed=seed)
+    if independent == 1:
+        return Interval(rate, score.low, score.high)
+    return Interval(rate, min(score.low, drawn.low), max(score.high, drawn.high))

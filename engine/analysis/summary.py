@@ -22,9 +22,12 @@ class Summary:
     Attributes:
         attack, setting, control, group: what it is of; `group` None: all.
         frames: rows in all. attacked: those that success, errors and quantiles are of.
+        sequences, recordings: different sequences, and motion clips, that the attacked frames come from.
         past_before: share, of all readable frames, already past the threshold before the attack.
         failed: rows that were unreadable or not finite.
         success: share of the attacked frames that were fooled.
+        error_initial_all_mm: mean of the unattacked synthesis over all frames that could be read, those past the
+            threshold before the attack too.
         error_initial_mm, error_final_mm: means with intervals over sequences. error_final_median_mm, error_best_mm,
             error_n_mm, error_pa_mm, error_from_synthesis_mm, error_gt_clean_mm, error_gt_attacked_mm: means (median).
         iterations: quantiles 10, 50, 90 % of the fooled frames' iterations; None if no frame was fooled.
@@ -41,9 +44,12 @@ class Summary:
     group: str | None
     frames: int
     attacked: int
+    sequences: int
+    recordings: int
     past_before: float
     failed: int
     success: Interval
+    error_initial_all_mm: float
     error_initial_mm: Interval
     error_final_mm: Interval
     error_final_median_mm: float
@@ -123,9 +129,12 @@ def summary_of(rows: Rows, *, setting: str, control: str | None = None, group: s
         group=group,
         frames=len(outcome),
         attacked=int(taken.sum()),
+        sequences=len(set(sequences.tolist())),
+        recordings=len(set(some["motion_id"].tolist()) - {None}),
         past_before=before / readable if readable else float("nan"),
         failed=failed,
         success=success_interval(fooled, sequences),
+        error_initial_all_mm=_mean(rows["error_initial_mm"]),
         error_initial_mm=bootstrap_mean(some["error_initial_mm"], sequences),
         error_final_mm=bootstrap_mean(some["error_final_mm"], sequences),
         error_final_median_mm=_median(some["error_final_mm"]),

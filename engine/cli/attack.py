@@ -103,7 +103,9 @@ def attack(
     for name in selection.groups:
         output.show(_table(name, [one for one in found if one.group == name]))
     failed = run.info["failed"]
-    output.show(f"Run: {out}. Next: turncoat report {out}" + (f". {failed} samples failed." if failed else ""))
+    output.show(
+        f"Run: {out}. Next: turncoat report {out}" + (f". {_counted(failed, 'sample')} failed." if failed else "")
+    )
     output.finish({"run": str(out), "failed": failed, "attacks": run.info["attacks"],
                    "summaries": [one.facts() for one in found]})  # fmt: skip
     raise typer.Exit(1 if failed else 0)
@@ -121,8 +123,22 @@ def _sizes(pairs: list[str]) -> dict[str, float] | float:
         ) from error
 
 
+def _of(rows: list[Summary]) -> str:
+    """How many sequences and recordings the frames come from, as far as it is known."""
+    sequences, recordings = (
+        max((getattr(row, name) for row in rows), default=0) for name in ("sequences", "recordings")
+    )
+    text = f" from {_counted(sequences, 'sequence')}" if sequences else ""
+    return text + (f" of {_counted(recordings, 'recording')}" if recordings else "")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _table(group: str, rows: list[Summary]) -> Table:
-    table = Table(title=f"{group} frames", title_justify="left")
+    title = f"{group} frames{_of(rows)}. Initial: of all; the rest: of those attacked"
+    table = Table(title=title, title_justify="left")
     for heading in ("attack", "frames", "past before", "initial mm", "final mm", "PA mm", "fooled", "95 %", "steps"):
         table.add_column(heading, justify="left" if heading == "attack" else "right")
     for row in rows:
@@ -132,7 +148,7 @@ def _table(group: str, rows: list[Summary]) -> Table:
             name,
             str(row.frames),
             f"{row.past_before:.1%}",
-            f"{row.error_initial_mm.value:.1f}",
+            f"{row.error_initial_all_mm:.1f}",
             f"{row.error_final_mm.value:.1f}",
             f"{row.error_pa_mm:.1f}",
             f"{row.success.value:.1%}",

@@ -23,6 +23,7 @@ def row(sample: int, outcome: str, **values: Any) -> dict[str, Any]:
         "sample_id": f"sample-{sample}",
         "sequence": f"sequence-{sample // 2}",
         "subject": f"S{sample % 2 + 1}",
+        "motion_id": "clip",
         "group": "everyday",
         "attack": "appearance",
         "setting": "paper",
@@ -60,6 +61,8 @@ def test_success_is_of_the_frames_that_were_really_attacked(run: Run) -> None:
     assert (one.frames, one.attacked, one.failed) == (7, 4, 2)
     assert one.success.value == 0.5
     assert one.past_before == pytest.approx(1 / 5)
+    assert one.error_initial_all_mm == pytest.approx((4 * 20 + 300) / 5), "the frame that was past it before counts"
+    assert (one.sequences, one.recordings) == (2, 1)
     assert one.error_initial_mm.value == 20 and one.error_final_mm.value == pytest.approx((180 + 200 + 100 + 20) / 4)
     assert one.iterations is not None and one.iterations[1] == 3
     assert one.confirmed_first == 0.5
@@ -128,3 +131,26 @@ def test_a_rate_of_zero_or_one_still_has_an_interval() -> None:
     none = success_interval(np.zeros(60, bool), np.repeat(np.arange(20), 3))
     assert none.value == 0 and none.low == 0 and 0.1 < none.high < 0.2  # of 20 sequences, not of 60 frames
     assert math.isnan(success_interval(np.zeros(0, bool), np.zeros(0)).value)
+
+
+def test_one_success_in_a_hundred_does_not_rule_out_ten() -> None:
+    """Of 30 sequences, one frame fooled: the bootstrap alone would end near 3 %."""
+    sequences, fooled = np.arange(100) % 30, np.arange(100) == 7
+    alone, both = bootstrap_mean(fooled, sequences), success_interval(fooled, sequences)
+    assert alone.high < 0.04
+    assert both.value == 0.01 and both.low == 0 and both.high == pytest.approx(wilson(0.3, 30).high) and both.high > 0.1
+    mirrored = success_interval(~fooled, sequences)
+    assert mirrored.high == 1 and mirrored.low == pytest.approx(1 - both.high)
+
+
+def test_where_sequences_differ_much_the_bootstrap_is_the_wider_one() -> None:
+    sequences = np.repeat(np.arange(12), [89, *[1] * 11])
+    fooled = sequences == 0
+    interval = success_interval(fooled, sequences)
+    assert interval.low == bootstrap_mean(fooled, sequences).low < wilson(0.89 * 12, 12).low
+
+
+def test_one_sequence_counts_as_one_observation() -> None:
+    one = success_interval(np.arange(10) < 4, np.zeros(10))
+    assert (one.value, one.low, one.high) == (0.4, *wilson(0.4, 1)[1:])
+    assert one.low < 0.05 and one.high > 0.85
