@@ -1,15 +1,17 @@
 """What the words of the page mean, and where its numbers come from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turncoat.engine.report.facts import Facts
+from turncoat.engine.report.names import capital, counted
+from turncoat.engine.report.numbers import Group
 from turncoat.engine.runs import Run
 
 Terms = list[tuple[str, str]]
 
 
-def conventions(run: Run, known: Facts) -> Terms:
+def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
     """(term, sentences) for every word that a table or chart of the page uses."""
     settings = run.info["settings"]
     squared = settings.get("objective") == "squared"
@@ -32,14 +34,16 @@ def conventions(run: Run, known: Facts) -> Terms:
         ),
         (
             "Fooled",
-            f"The error passed {known.threshold:.0f} mm and the float32 reference confirmed it on the frame rounded to "
-            "8 bits. Shares are of the attacked frames: those past the threshold before the attack, unreadable or not "
+            f"The float32 reference finds an error past {known.threshold:.0f} mm on the changed frame rounded to "
+            "8 bits: one rule for attacks and controls. Shares are of the attacked frames: those past the threshold before the attack, unreadable or not "
             "finite are counted apart.",
         ),
         (
             "Interval",
-            "95 %: percentile bootstrap over sequences, for frames of one sequence are not independent; where all or "
-            "none were fooled, Wilson's interval for as many samples as there are sequences.",
+            "95 %, on either side the wider of two: a percentile bootstrap over sequences, for frames of one sequence are "
+            "not independent, and Wilson's interval for as many samples as there are sequences, for near 0 and 100 % "
+            f"the bootstrap alone is too narrow. {capital(_frames(groups))}; sequences of one recording are not "
+            "independent either, which the intervals do not know.",
         ),
         (
             "Ascent",
@@ -59,9 +63,11 @@ def conventions(run: Run, known: Facts) -> Terms:
         ),
         (
             "Controls",
-            "Changes of the same size without a search (a random direction, random colours), and changes that other "
-            "pictures really show (another frame of the same subject, other subjects). Where several are tried the "
-            "strongest counts, which favours the control.",
+            "Changes without a search, and changes that other pictures really show (another frame of the same subject, "
+            "other subjects). A random direction is as long as the attack's step, and inside its ball where it has one; "
+            "random colours have the same budget, and random corners spend all of it on every channel. Where several "
+            "are tried the strongest counts, which favours the control. Length is the mean way gone, of codes in the "
+            "coordinates that the attack walks in, of colours over all channels of the garments.",
         ),
     ]
     if any(name.startswith("colours") for name in settings["attacks"]):
@@ -70,7 +76,8 @@ def conventions(run: Run, known: Facts) -> Terms:
                 "Colours",
                 "frame = clamp(sum of shading × colour + rest). Only the garments' colours change (shirt, trousers or "
                 f"skirt, shoes, their patterns). All {settings.get('colour_iterations')} steps are made, from two "
-                "starts, and the strongest colours count. There is no synthesis, so the initial error is 0.",
+                "starts, and the strongest colours count. There is no synthesis: the initial error is that of recomposing the "
+                "stored frame, which differs from it by its rounding.",
             )
         )
     if run.info["dataset"].get("recipe") == "confounded":
@@ -103,7 +110,7 @@ def _origin(source: Any) -> str:
     }.get(str(source), str(source))
 
 
-def provenance(run: Run) -> Terms:
+def provenance(run: Run, groups: Sequence[Group]) -> Terms:
     """(term, fact) of what the run was made with; facts that a run lacks are left out."""
     info = run.info
     generator, target, data = info["generator"], info["target"], info["dataset"]
@@ -116,7 +123,7 @@ def provenance(run: Run) -> Terms:
         *((name, f"{network['name']}, weights {network.get('weights_hash')}") for name, network in networks.items()),
         ("Dataset", f"{data.get('name')}, {data.get('frame_size')} pixels, fingerprint {data.get('fingerprint')}"),
         ("Its bytes", data.get("bytes_hash")),
-        ("Frames", _selection(info.get("selection") or {})),
+        ("Frames", "; ".join(part for part in (_selection(info.get("selection") or {}), _frames(groups)) if part)),
         ("Seed", info["settings"].get("seed")),
         ("Backend", _backend(info)),
         ("Machine", _named(info.get("machine") or {})),
@@ -124,6 +131,18 @@ def provenance(run: Run) -> Terms:
         ("Run", f"{created}, {finished}{took}"),
     ]
     return [(term, str(fact)) for term, fact in rows if fact not in (None, "")]
+
+
+def _frames(groups: Sequence[Group]) -> str:
+    """'everyday: 100 frames from 30 sequences of 16 recordings; ...'"""
+    return "; ".join(f"{group.name}: {frames_of(group)}" if group.name else frames_of(group) for group in groups)
+
+
+def frames_of(group: Group, *kind: str) -> str:
+    """'100 held-out everyday frames from 30 sequences of 16 recordings'; recordings are motion clips."""
+    text = " ".join([f"{group.frames:,}", *kind, "frame" if group.frames == 1 else "frames"])
+    text += f" from {counted(group.sequences, 'sequence')}"
+    return text + (f" of {counted(group.recordings, 'recording')}" if group.recordings else "")
 
 
 def _selection(selection: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Examples, as in the paper's Fig. 7: pictures and 3D poses of the strongest, a median and the weakest frames."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -59,7 +60,7 @@ def galleries(run: Run, group: Group, sources: Sources) -> tuple[list[Gallery], 
                 Example(
                     rank,
                     _title(attack, index),
-                    _caption(attack, index),
+                    _caption(attack, index, run.info["settings"]),
                     _pictures(strip.inline() if strip else {}),
                     _poses(attack, index, sources),
                 )
@@ -115,12 +116,14 @@ def _title(attack: Measured, index: int) -> str:
     return " · ".join(str(word) for word in words if word)
 
 
-def _caption(attack: Measured, index: int) -> str:
+def _caption(attack: Measured, index: int, settings: Mapping[str, Any]) -> str:
     row = {name: column[index] for name, column in attack.attacked.items()}
     text = f"MPJPE {number(row['error_verified_mm'])} mm, PA-MPJPE {number(row['error_pa_mm'])} mm"
     if attack.kind == "appearance":
         text += f"; {number(row['error_initial_mm'])} mm before the attack"
-    if row["outcome"] == Outcome.FOOLED.value:
+    if row["outcome"] == Outcome.FOOLED.value and attack.kind == "colours":
+        text += f"; {_crossing(row['error_curve_mm'], settings)}"
+    elif row["outcome"] == Outcome.FOOLED.value:
         steps = int(row["iterations"])
         text += f"; fooled after {counted(steps, 'iteration')}" if steps else "; fooled by where the ascent starts"
     else:
@@ -130,6 +133,14 @@ def _caption(attack: Measured, index: int) -> str:
     if np.isfinite(row["appearance_mahalanobis"]):
         text += f". Code at distance {distance(row['appearance_mahalanobis'])}"
     return text + "."
+
+
+def _crossing(curve: np.ndarray | None, settings: Mapping[str, Any]) -> str:
+    """When an ascent on colours, which makes all of its steps, first passed the threshold."""
+    threshold, steps = float(settings["threshold_mm"]), int(settings["colour_iterations"])
+    past = np.flatnonzero(np.asarray(curve if curve is not None else [], dtype=float) > threshold)
+    when = f"first past {threshold:.0f} mm at step {past[0]}" if len(past) else f"past {threshold:.0f} mm once rounded"
+    return f"{when}; the strongest of {counted(steps, 'step')} is shown"
 
 
 def _pictures(inline: dict[str, str]) -> tuple[tuple[str, str], ...]:

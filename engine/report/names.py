@@ -7,11 +7,12 @@ from turncoat.engine.report.numbers import Measured, Rate
 SPACE = "\u00a0"  # between a number and its unit, so that a line never breaks there
 
 CONTROL_NAMES = {
-    "random direction": "random direction, same length",
+    "random direction": "random direction, as long",
     "same subject": "another frame's code, same subject",
     "other subjects": "strongest of other subjects' codes",
     "random colours": "one random draw of colours",
     "random colours, strongest": "strongest random draw of colours",
+    "random corners": "strongest random corner of the budget",
     "other wardrobes": "strongest of other subjects' colours",
     "grey noise": "one grey level of noise",
 }
@@ -19,7 +20,8 @@ CONTROL_NAMES = {
 _EXPLAINED = {
     "paper": "Algorithm 1 of the paper to the letter: ascent on the raw appearance code, without any bound.",
     "free": "The same ascent in whitened coordinates, without any bound.",
-    "natural": f"The same ascent in whitened coordinates, kept in the ball that holds 99{SPACE}% of natural codes.",
+    "natural": f"The same ascent in whitened coordinates, kept in the ball that holds 99{SPACE}% of natural codes; "
+    "that bounds how far out a code is, and does not make it one that a real picture has.",
 }
 
 

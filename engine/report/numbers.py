@@ -29,6 +29,7 @@ _CONTROLS = (
     "other subjects",
     "random colours",
     "random colours, strongest",
+    "random corners",
     "other wardrobes",
     "grey noise",
 )
@@ -186,7 +187,21 @@ class Group:
     @property
     def sequences(self) -> int:
         """Different sequences that those frames come from."""
-        return len({name for attack in self.attacks for name in attack.rows["sequence"].tolist()})
+        return self._different("sequence")
+
+    @property
+    def recordings(self) -> int:
+        """Different motion clips that those sequences come from; 0 when the dataset does not say."""
+        return self._different("motion_id")
+
+    @property
+    def failed(self) -> int:
+        """Frames that came to no result, under whichever attack."""
+        lost = (take(attack.rows, np.isin(attack.rows["outcome"].astype(str), _FAILED)) for attack in self.attacks)
+        return len({sample for rows in lost for sample in rows["sample_id"].tolist()})
+
+    def _different(self, column: str) -> int:
+        return len({name for attack in self.attacks for name in attack.rows[column].tolist()} - {None})
 
 
 def read_groups(run: Run) -> list[Group]:

@@ -9,6 +9,7 @@ from turncoat.engine.report.names import (
     SPACE,
     budget,
     capital,
+    counted,
     colour_of,
     interval,
     mm,
@@ -39,10 +40,10 @@ def notes(run: Run, missing: Sequence[str], groups: Sequence[Group]) -> list[str
         said.append(
             "This run has not finished: here are the rows that are there. Resume the attack, then report again."
         )
-    failed = sum(attack.failed for group in groups for attack in group.attacks)
+    failed = sum(group.failed for group in groups)
     if failed:
-        rows, are = ("row", "is") if failed == 1 else ("rows", "are")
-        said.append(f"{failed:,} {rows} came to no result (unreadable input, or not finite) and {are} left out.")
+        are = "is" if failed == 1 else "are"
+        said.append(f"{counted(failed, 'frame')} came to no result (unreadable input, or not finite) and {are} left out.")
     why = " ".join(dict.fromkeys(reason for reason in missing if reason))
     return [*said, f"Pictures are missing here. {why}"] if why else said
 
@@ -56,9 +57,13 @@ def key_figures(group: Group, known: Facts) -> list[Key]:
 
 def _initial(attack: Measured, known: Facts) -> Key:
     theirs = published(known.method)
-    beside = f"{number(median(attack.initial), 1)} in the median frame. "
+    everyone = attack.initial_of_all
+    beside = f"{number(median(everyone), 1)} in the median frame. "
+    if attack.past_before:
+        beside += f"Of the frames attacked: {mm(mean(attack.initial), 1)}. "
     beside += f"The paper's {theirs.network}: {theirs.initial_mm:.1f}, on other data."
-    return Key(number(mean(attack.initial), 1), "mm", "", "moved by the synthesis alone, before any attack", beside)
+    what = "moved by the synthesis alone, mean over all frames, before any attack"
+    return Key(number(mean(everyone), 1), "mm", "", what, beside)
 
 
 def _success(attack: Measured) -> Key:

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from turncoat.engine.report import figures, names, strips, tables, words
-from turncoat.engine.report.conventions import conventions, provenance
+from turncoat.engine.report.conventions import conventions, frames_of, provenance
 from turncoat.engine.report.facts import Facts, facts_of
 from turncoat.engine.report.gallery import Gallery, galleries
 from turncoat.engine.report.numbers import Group, Measured, read_groups
@@ -84,8 +84,8 @@ def _page(run: Run, groups: Sequence[Group], sources: Sources) -> dict[str, Any]
         "groups": parts,
         "threshold": f"{known.threshold:.0f}",
         "has_pictures": any(example.pictures for gallery in shown for example in gallery.examples),
-        "conventions": conventions(run, known),
-        "provenance": provenance(run),
+        "conventions": conventions(run, known, groups),
+        "provenance": provenance(run, groups),
         "run_json": json.dumps(run.info, indent=2, ensure_ascii=False),
     }
 
@@ -147,7 +147,5 @@ def _beside(attacks: Sequence[Measured], known: Facts) -> list[dict[str, Any]]:
 
 
 def _frames(group: Group, known: Facts) -> str:
-    """'100 held-out everyday frames of 38 sequences'."""
-    kind = [part for part in (known.split, group.name) if part]
-    sequences = "1 sequence" if group.sequences == 1 else f"{group.sequences:,} sequences"
-    return " ".join([f"{group.frames:,}", *kind, "frame" if group.frames == 1 else "frames", f"of {sequences}"])
+    """'100 held-out everyday frames from 38 sequences of 12 recordings'"""
+    return frames_of(group, *[part for part in (known.split, group.name) if part])

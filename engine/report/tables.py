@@ -99,17 +99,24 @@ def _count(parts: Sequence[Measured]) -> Cell:
 def control_table(attack: Measured, threshold: float) -> Table:
     """An attack and what stands beside it: errors in mm, and how often past the threshold.
 
-    Where a control tries several changes, the strongest counts; `one try` is the mean over all of them.
+    Where a control tries several changes, the strongest counts; `one try` is the mean over all of them. `length` is
+    the mean way gone: of codes in the coordinates that the attack walks in, of colours over all channels of the garments.
     """
-    columns = ("", "tries", "one try", "mean", "median", f"past {threshold:.0f} mm")
-    rows = [Row(f"attack, {short_name(attack.key)}", (Cell("–"), Cell("–"), *_errors(attack)), "total")]
+    columns = ("", "length", "tries", "one try", "mean", "median", f"past {threshold:.0f} mm")
+    rows = [Row(f"attack, {short_name(attack.key)}", (_length(attack), Cell("–"), Cell("–"), *_errors(attack)), "total")]
     for control in attack.controls:
         draws = median(control.attacked["draws"])
         tries = (Cell("1"), Cell("–"))
         if draws > 1 and control.key != "random colours":  # one draw: its rows only record what all of them did
             tries = (Cell(f"{draws:.0f}"), _cell(mean(control.attacked["draws_mean_mm"]), 1))
-        rows.append(Row(CONTROL_NAMES.get(control.key, control.key), (*tries, *_errors(control))))
+        rows.append(Row(CONTROL_NAMES.get(control.key, control.key), (_length(control), *tries, *_errors(control))))
     return Table((), columns, tuple(rows))
+
+
+def _length(part: Measured) -> Cell:
+    """How far an attack or control went on average, in its own coordinates; a dash where it is not known."""
+    codes, colours = (mean(part.attacked[name]) for name in ("appearance_shift", "colour_shift_l2"))
+    return _cell(codes, 1) if math.isfinite(codes) else _cell(colours, 2)
 
 
 def _errors(part: Measured) -> tuple[Cell, Cell, Cell]:

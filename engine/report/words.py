@@ -31,17 +31,20 @@ _ENDED = {
 }
 
 
+_BOUNDED = f"no further out than those of 99{SPACE}% of real pictures"
+
+
 def headline(group: Group, network: str) -> str:
     """The result in one or two sentences."""
     loose, natural = group.get("paper") or group.get("free"), group.get("natural")
     if loose and natural and loose.fooled.total and natural.fooled.total:
         return (
             f"Repainted without limits, people fool {network} on {_of(loose.fooled)} frames. "
-            f"With appearances like those of real pictures, on {natural.fooled.hits or 'none'}."
+            f"With codes {_BOUNDED}, on {natural.fooled.hits or 'none'}."
         )
     attack = loose or natural
     if attack and attack.fooled.total:
-        how = "without limits" if attack is loose else "with appearances like those of real pictures"
+        how = "without limits" if attack is loose else f"with codes {_BOUNDED}"
         return f"Repainted {how}, people fool {network} on {_of(attack.fooled)} frames."
     for attack in group.colours:
         if attack.fooled.total:
@@ -59,7 +62,8 @@ def _of(rate: Rate) -> str:
 def initial_sentence(attack: Measured) -> str:
     """The error that synthesis alone makes, and who was left out for it."""
     text = (
-        f"Before any attack the synthesis alone moves the prediction by {mm(mean(attack.initial), 1)} on average "
+        "Before any attack the synthesis alone moves the prediction "
+        f"{'of the frames attacked ' if attack.past_before else ''}by {mm(mean(attack.initial), 1)} on average "
         f"(median {number(median(attack.initial), 1)})."
     )
     own = mean(attack.attacked["error_gt_clean_mm"])
@@ -106,7 +110,7 @@ def codes_sentences(group: Group, radius: float | None) -> list[str]:
             times = distance(middle / start)
             out.append(
                 f"The {name} setting ends at {distance(middle)}, {times} times as far; {beyond} of its codes lie "
-                f"outside that ball. It fools the network on {fooled} of frames, with codes that no picture has."
+                f"outside that ball, further out than 99{SPACE}% of real ones. It fools the network on {fooled} of frames."
             )
         else:
             out.append(f"The {name} setting ends at {middle:.1f} and fools the network on {fooled} of frames.")
@@ -165,7 +169,15 @@ def iteration_sentences(group: Group, limits: dict[str, int]) -> list[str]:
     out = []
     for attack in group.attacks:
         name, steps, limit = capital(short_name(attack.key)), attack.steps_when_fooled, limits[attack.key]
-        if len(steps):
+        if not attack.fooled.total:
+            out.append(f"No frame could be attacked with {short_name(attack.key)}.")
+        elif len(steps) and attack.kind == "colours":
+            out.append(
+                f"{name} took {counted(len(steps), 'frame')} past the threshold: half of them for the first time within "
+                f"{median(steps):.0f} iterations, nine tenths within {median(steps, 0.9):.0f}; all {limit} are made, and "
+                "the strongest counts."
+            )
+        elif len(steps):
             out.append(
                 f"{name} fooled {counted(len(steps), 'frame')}: half of them within {median(steps):.0f} iterations, "
                 f"nine tenths within {median(steps, 0.9):.0f}, of at most {limit}."
