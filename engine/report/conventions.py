@@ -35,14 +35,14 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
         (
             "Fooled",
             f"The float32 reference finds an error past {known.threshold:.0f} mm on the changed frame rounded to "
-            "8 bits: one rule for attacks and controls. Shares are of the attacked frames: those past the threshold before the attack, unreadable or not "
-            "finite are counted apart.",
+            "8 bits: one rule for attacks and controls. Shares are of the attacked frames: those past the threshold "
+            "before the attack, unreadable or not finite are counted apart.",
         ),
         (
             "Interval",
-            "95 %, on either side the wider of two: a percentile bootstrap over sequences, for frames of one sequence are "
-            "not independent, and Wilson's interval for as many samples as there are sequences, for near 0 and 100 % "
-            f"the bootstrap alone is too narrow. {capital(_frames(groups))}; sequences of one recording are not "
+            "95 %, on either side the wider of two: a percentile bootstrap over sequences, for frames of one sequence "
+            "are not independent, and Wilson's interval for as many samples as there are sequences, for near 0 and 100 "
+            f"% the bootstrap alone is too narrow. {capital(_frames(groups))}; sequences of one recording are not "
             "independent either, which the intervals do not know.",
         ),
         (
@@ -64,9 +64,9 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
         (
             "Controls",
             "Changes without a search, and changes that other pictures really show (another frame of the same subject, "
-            "other subjects). A random direction is as long as the attack's step, and inside its ball where it has one; "
-            "random colours have the same budget, and random corners spend all of it on every channel. Where several "
-            "are tried the strongest counts, which favours the control. Length is the mean way gone, of codes in the "
+            "other subjects). A random direction is as long as the attack's step, and inside its ball where it has "
+            "one; random colours have the same budget, and random corners spend all of it on every channel. Where "
+            "several are tried the strongest counts, which favours the control. Length is the mean way gone, of codes in the "
             "coordinates that the attack walks in, of colours over all channels of the garments.",
         ),
     ]
@@ -76,8 +76,8 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
                 "Colours",
                 "frame = clamp(sum of shading × colour + rest). Only the garments' colours change (shirt, trousers or "
                 f"skirt, shoes, their patterns). All {settings.get('colour_iterations')} steps are made, from two "
-                "starts, and the strongest colours count. There is no synthesis: the initial error is that of recomposing the "
-                "stored frame, which differs from it by its rounding.",
+                "starts, and the strongest colours count. There is no synthesis: the initial error is that of "
+                "recomposing the stored frame, which differs from it by its rounding.",
             )
         )
     if run.info["dataset"].get("recipe") == "confounded":

@@ -9,8 +9,8 @@ from turncoat.engine.report.names import (
     SPACE,
     budget,
     capital,
-    counted,
     colour_of,
+    counted,
     interval,
     mm,
     number,
@@ -43,7 +43,9 @@ def notes(run: Run, missing: Sequence[str], groups: Sequence[Group]) -> list[str
     failed = sum(group.failed for group in groups)
     if failed:
         are = "is" if failed == 1 else "are"
-        said.append(f"{counted(failed, 'frame')} came to no result (unreadable input, or not finite) and {are} left out.")
+        said.append(
+            f"{counted(failed, 'frame')} came to no result (unreadable input, or not finite) and {are} left out."
+        )
     why = " ".join(dict.fromkeys(reason for reason in missing if reason))
     return [*said, f"Pictures are missing here. {why}"] if why else said
 

@@ -100,10 +100,12 @@ def control_table(attack: Measured, threshold: float) -> Table:
     """An attack and what stands beside it: errors in mm, and how often past the threshold.
 
     Where a control tries several changes, the strongest counts; `one try` is the mean over all of them. `length` is
-    the mean way gone: of codes in the coordinates that the attack walks in, of colours over all channels of the garments.
+    the mean way gone: of codes in the coordinates that the attack walks in, of colours over all channels of garments.
     """
     columns = ("", "length", "tries", "one try", "mean", "median", f"past {threshold:.0f} mm")
-    rows = [Row(f"attack, {short_name(attack.key)}", (_length(attack), Cell("–"), Cell("–"), *_errors(attack)), "total")]
+    rows = [
+        Row(f"attack, {short_name(attack.key)}", (_length(attack), Cell("–"), Cell("–"), *_errors(attack)), "total")
+    ]
     for control in attack.controls:
         draws = median(control.attacked["draws"])
         tries = (Cell("1"), Cell("–"))

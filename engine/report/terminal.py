@@ -9,6 +9,7 @@ from turncoat.engine.report.facts import facts_of
 from turncoat.engine.report.names import capital
 from turncoat.engine.report.numbers import read_groups
 from turncoat.engine.report.tables import Cell, control_table, table_1
+from turncoat.engine.report.words import initial_sentence
 from turncoat.engine.runs import Run
 
 
@@ -25,9 +26,10 @@ def terminal_tables(run: Run) -> list[Table]:
         if by_subject:
             spans = [name for name, _, span in by_subject.heads for _ in range(span)]
             heads = [f"{span}\n{column}" for span, column in zip(spans, by_subject.columns, strict=True)]
-            table = _table(f"{frames}: MPJPE before and after the attack, mm", heads)
+            table = _table(f"{frames}: MPJPE before and after the attack, mm, of the frames attacked", heads)
             for row in by_subject.rows:
                 _add(table, row.name, row.cells, bold=row.css == "total", intervals=False)
+            table.caption, table.caption_justify = initial_sentence(group.appearance[0]), "left"
             found.append(table)
         beside = [control_table(attack, known.threshold) for attack in group.attacks]
         table = _table(f"{frames}: attacks beside their controls, MPJPE in mm", beside[0].columns)

@@ -110,7 +110,8 @@ def codes_sentences(group: Group, radius: float | None) -> list[str]:
             times = distance(middle / start)
             out.append(
                 f"The {name} setting ends at {distance(middle)}, {times} times as far; {beyond} of its codes lie "
-                f"outside that ball, further out than 99{SPACE}% of real ones. It fools the network on {fooled} of frames."
+                f"outside that ball, further out than 99{SPACE}% of real ones. It fools the network on {fooled} "
+                "of frames."
             )
         else:
             out.append(f"The {name} setting ends at {middle:.1f} and fools the network on {fooled} of frames.")
@@ -173,9 +174,9 @@ def iteration_sentences(group: Group, limits: dict[str, int]) -> list[str]:
             out.append(f"No frame could be attacked with {short_name(attack.key)}.")
         elif len(steps) and attack.kind == "colours":
             out.append(
-                f"{name} took {counted(len(steps), 'frame')} past the threshold: half of them for the first time within "
-                f"{median(steps):.0f} iterations, nine tenths within {median(steps, 0.9):.0f}; all {limit} are made, and "
-                "the strongest counts."
+                f"{name} took {counted(len(steps), 'frame')} past the threshold: half of them for the first time "
+                f"within {median(steps):.0f} iterations, nine tenths within {median(steps, 0.9):.0f}; all {limit} are "
+                "made, and the strongest counts."
             )
         elif len(steps):
             out.append(

@@ -58,7 +58,7 @@ def test_printing_a_demo_prints_its_tables_and_names_the_report_last(toy: ToyNet
     lines = str(demo.run_demo(tmp_path / "demo", network=toy, screen=QUIET)).splitlines()
     text = "\n".join(lines)
     for expected in ("S1", "S2", "average", "NSD as published, other data", "attack, paper", "attack, natural",
-                     "attack, colours ±0.1", "random direction, same length", "one grey level of noise"):  # fmt: skip
+                     "attack, colours ±0.1", "random direction, as long", "one grey level of noise"):  # fmt: skip
         assert expected in text
     assert lines[-1] == f"Report: {next((tmp_path / 'demo').glob('run-*'))}/report/index.html"
 

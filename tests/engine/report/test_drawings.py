@@ -140,6 +140,6 @@ def test_the_headline_says_how_many_frames_were_fooled() -> None:
     natural = Measured("natural", "natural", "appearance", nothing.rows, nothing.attacked, nothing.fooled)
     assert headline(Group("everyday", (paper, natural)), "nsd") == (
         "Repainted without limits, people fool nsd on all 4 frames. "
-        "With appearances like those of real pictures, on none."
+        "With codes no further out than those of 99\xa0% of real pictures, on none."
     )
     assert headline(Group("everyday", (natural,)), "nsd").endswith("people fool nsd on none of 4 frames.")

@@ -17,6 +17,8 @@ from turncoat.engine.analysis import summary
 from turncoat.engine.attack import AttackSettings
 from turncoat.engine.cli import main
 from turncoat.engine.report import write_report
+from turncoat.engine.report.numbers import read_groups
+from turncoat.engine.report.words import iteration_sentences
 from turncoat.engine.runs import Run, RunWriter
 from turncoat.engine.sweep import Selection, attack_dataset
 from turncoat.kernels.errors import DataError
@@ -125,7 +127,7 @@ def test_frames_past_the_threshold_before_the_attack_are_counted_and_left_out(ru
 
 def test_every_attack_has_its_controls_beside_it(run: Run, page: Page) -> None:
     expected = {
-        "paper": ["random direction, same length", "another frame's code, same subject",
+        "paper": ["random direction, as long", "another frame's code, same subject",
                   "strongest of other subjects' codes"],
         "colours ±0.1": ["one random draw of colours", "strongest random draw of colours",
                          "strongest of other subjects' colours", "one grey level of noise"],
@@ -136,7 +138,44 @@ def test_every_attack_has_its_controls_beside_it(run: Run, page: Page) -> None:
         assert [row[0] for row in tables[0][2:-1]] == controls
     rows = run.rows(attack="control", setting="paper", control="random direction")
     table = next(table for table in page.tables if table[1][0] == "attack, paper")
-    assert numbers(table[2][4:5])[0] == pytest.approx(rows["error_verified_mm"].mean(), abs=0.051)
+    assert numbers(table[2][5:6])[0] == pytest.approx(rows["error_verified_mm"].mean(), abs=0.051)
+
+
+def test_the_page_claims_no_more_of_natural_than_its_bound(page: Page) -> None:
+    assert "no further out than those of 99\xa0% of real pictures" in page.text
+    assert "appearances like those" not in page.text
+    assert "no picture has" not in page.text
+    assert "would not move" not in page.text
+
+
+def test_sequences_and_recordings_behind_the_frames_are_said(run: Run, page: Page) -> None:
+    rows = run.rows(attack=["appearance", "colours"])
+    sequences, recordings = (len(set(rows[name].tolist()) - {None}) for name in ("sequence", "motion_id"))
+    assert page.text.count(f"from {sequences} sequences of {recordings} recordings") >= 3  # top, intervals, provenance
+
+
+def test_the_initial_error_on_top_is_of_all_frames(run: Run, page: Page) -> None:
+    rows = run.rows(attack="appearance", setting="paper")
+    everyone = rows["error_initial_mm"][np.isfinite(rows["error_initial_mm"])].mean()
+    attacked = run.rows(attack="appearance", setting="paper", outcome=ATTACKED)["error_initial_mm"].mean()
+    assert everyone > attacked + 1
+    assert re.search(rf"{everyone:.1f} mm\s*moved by the synthesis alone, mean over all frames", page.text)
+    assert f"Of the frames attacked: {attacked:.1f}\xa0mm" in page.text
+
+
+def test_colours_that_fooled_say_where_they_crossed_and_that_the_strongest_is_shown(page: Page) -> None:
+    assert re.search(r"first past 175 mm at step \d+; the strongest of 60 steps is shown", page.text)
+    assert "for the first time within" in page.text
+
+
+def test_a_frame_that_failed_under_two_attacks_is_one_frame(dataset: Dataset, tmp_path: Path) -> None:
+    whole = write_fake_run(tmp_path / "whole", dataset, settings=("paper", "natural"), per_subject=3, controls=False)
+    writer = RunWriter.open(tmp_path / "run", {name: value for name, value in whole.info.items() if name != "status"})
+    rows = whole.table().to_pylist()
+    writer.write(0, rows)
+    writer.write(1, [{**row, "setting": "natural"} for row in rows if row["outcome"] == "unreadable input"])
+    text = Page(write_report(writer.finish()).read_text(encoding="utf-8")).text
+    assert "1 frame came to no result" in text
 
 
 def test_everyday_and_acrobatic_frames_are_reported_apart(dataset: Dataset, tmp_path: Path) -> None:
@@ -181,8 +220,12 @@ def test_a_run_where_nothing_could_be_attacked_still_has_a_page(dataset: Dataset
         for row in whole.table().to_pylist()
     ]
     writer.write(0, rows)
-    page = Page(write_report(writer.finish()).read_text(encoding="utf-8"))
+    nothing = writer.finish()
+    page = Page(write_report(nothing).read_text(encoding="utf-8"))
     assert "came to no result" in page.text
+    said = iteration_sentences(read_groups(nothing)[0], dict.fromkeys(("paper", "natural", "colours-0.1"), 200))
+    assert said[0] == "No frame could be attacked with paper."
+    assert not [line for line in said if "fooled none" in line]
     assert not page.unbalanced
 
 
