@@ -66,8 +66,8 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
             "Changes without a search, and changes that other pictures really show (another frame of the same subject, "
             "other subjects). A random direction is as long as the attack's step, and inside its ball where it has "
             "one; random colours have the same budget, and random corners spend all of it on every channel. Where "
-            "several are tried the strongest counts, which favours the control. Length is the mean way gone, of codes in "
-            "the coordinates that the attack walks in, of colours over all channels of the garments.",
+            "several are tried the strongest counts, which favours the control. Length is the mean way gone, of codes "
+            "in the coordinates that the attack walks in, of colours over all channels of the garments.",
         ),
     ]
     if any(name.startswith("colours") for name in settings["attacks"]):
