@@ -42,8 +42,13 @@ def make_card(network: Network, evaluation: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def card_path(network: Network) -> Path:
+    """Where the card of `network` lies: beside its file, as <name>.json."""
+    return network.path.with_suffix(".json")
+
+
 def write_card(network: Network, evaluation: dict[str, Any]) -> Path:
-    """Write the card beside the network's file, as <name>.json; returns its path."""
-    path = network.path.with_suffix(".json")
+    """Write the card of `network`, over an older one if there is one; returns its path."""
+    path = card_path(network)
     write_json(path, make_card(network, evaluation))
     return path

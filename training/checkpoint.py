@@ -122,6 +122,25 @@ def load_network(
     return network.to(device).eval().requires_grad_(False)
 
 
+def check_output_file(path: str | Path, *, overwrite: bool = False) -> Path:
+    """Make sure, before long work, that its result can be written to the file `path`.
+
+    Raises:
+        ConfigError: its folder is missing or cannot be written, it is a folder itself, or it is there already and
+            `overwrite` is false.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path} cannot be written: there is no folder {path.parent}; create it or choose another.")
+    if path.is_dir():
+        raise ConfigError(f"{path} cannot be written: it is a folder; give the name of a file.")
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{path} cannot be written: no permission to write in {path.parent}; choose another folder.")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path} is there already; choose another name, or overwrite it with --overwrite.")
+    return path
+
+
 def find_weights(source: str | Path) -> Path:
     """The path of shipped weights or of a file; DataError names the shipped ones if there is neither."""
     shipped = shipped_weights()

@@ -2,7 +2,9 @@
 
 Everything is measured on frames the network never saw, by split and group, everyday and acrobatic apart; walks are
 shown apart too, because they flatter. The pictures' error is taken over the person's pixels, with the background's own
-beside it: an average over the whole frame would flatter as well.
+beside it: an average over the whole frame would flatter as well. Pose errors stand beside those of two mean poses, that
+of all training frames and that of the training frames of the same group: everyday poses differ little from their own
+mean, and the first alone would flatter them.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,6 +29,19 @@ from turncoat.training.methods.nsd import as_float
 Progress = Callable[..., None]
 THRESHOLD_MM = 175.0
 """The error past which an attack has succeeded (seed paper, section 4.3)."""
+OWN_COLOUR = 0.1
+"""The person's own colour is read off pixels that the person covers by at least this much; below, rounding hides it."""
+LEGEND = {
+    "mean_pose_mm, mean_pose_ratio": "the mean pose of all training frames: its MPJPE, and the network's as a share",
+    "group_mean_pose_mm, group_mean_pose_ratio": "the same with the mean pose of the training frames of the same group",
+    "person_db, background_db, crop_limit_db": "mean over frames of each frame's PSNR over the person's pixels, in dB; "
+    "not the PSNR of the mean squared error",
+    "initial_mask, initial_rgb, initial_box": "initial error with only the network's mask, colours or box (and crop's "
+    "resolution), the rest true; these parts overlap and do not add up to the initial error",
+    "low, high": "95 % interval over whole sequences drawn with replacement",
+    "sequences, motions": "different sequences, and different motion clips (motion_id) they play",
+}
+"""What the names in a document mean where they could be read otherwise."""
 
 
 class EvaluationSettings(Settings):
@@ -53,7 +68,8 @@ def evaluate(
 
     Returns:
         a JSON-ready document: ``splits[split][group]`` with ``poses``, ``pictures`` (each a name -> {mean, low, high};
-        some with a median), ``actions`` and ``walking`` / ``not walking``; beside it what was measured with what.
+        some with a median), ``actions`` and ``not walking``; beside it what was measured with what, and a ``legend``.
+        ``group_mean_pose_*`` are None where the dataset has no training frames of a group.
 
     Raises:
         ConfigError: the network has no regressor, or an unknown split.
@@ -71,6 +87,7 @@ def evaluate(
     splits: dict[str, dict[str, Any]] = {}
     for split, group, rows in cells:
         wanted = set(_spread(rows, settings.pictures).tolist())
+        group_mean = _group_mean_pose(dataset, rows)
         columns: dict[str, list[Tensor]] = {}
         pictures: dict[str, list[Tensor]] = {}
         kept, pictured = [], []
@@ -78,7 +95,7 @@ def evaluate(
             unreadable += len(bad)
             if len(valid):
                 chosen = np.flatnonzero([row in wanted for row in valid.tolist()])
-                pose, picture = _measure(network, dataset, frames, valid, chosen)
+                pose, picture = _measure(network, dataset, frames, valid, chosen, group_mean)
                 for name, values in pose.items():
                     columns.setdefault(name, []).append(values)
                 for name, values in picture.items():
@@ -104,27 +121,37 @@ def evaluate(
         "settings": settings.model_dump(mode="json"),
         "threshold_mm": THRESHOLD_MM,
         "unreadable": unreadable,
+        "legend": LEGEND,
         "splits": splits,
     }
 
 
 @torch.no_grad()
 def _measure(
-    network: Network, dataset: Dataset, pixels: np.ndarray, rows: np.ndarray, chosen: np.ndarray
+    network: Network,
+    dataset: Dataset,
+    pixels: np.ndarray,
+    rows: np.ndarray,
+    chosen: np.ndarray,
+    group_mean: Tensor | None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Pose errors of all of a batch's frames, picture errors of those `chosen`: name -> (N,) float32."""
+    """Pose errors of all of a batch's frames, picture errors of those `chosen`: name -> (N,) float32.
+
+    group_mean: mean pose (17, 3) mm of the training frames of these frames' group.
+    """
     frames = as_float(pixels)
     codes = network.encode(frames)
     clean = network.regress(codes.pose_code)
     truth = torch.from_numpy(dataset.pose(rows))
     assert network.regressor is not None
-    mean = network.regressor.pose_mean.expand_as(truth)
     pose = {
         "mpjpe": mpjpe(clean, truth),
         "n_mpjpe": n_mpjpe(clean, truth),
         "pa_mpjpe": pa_mpjpe(clean, truth),
-        "mean_pose": mpjpe(mean, truth),
+        "mean_pose_mm": mpjpe(network.regressor.pose_mean.expand_as(truth), truth),
     }
+    if group_mean is not None:
+        pose["group_mean_pose_mm"] = mpjpe(group_mean.expand_as(truth), truth)
     if not all(torch.isfinite(values).all() for values in pose.values()):
         raise DataError("A predicted pose is NaN or infinite, so the network's weights are damaged; train it again.")
     if not len(chosen):
@@ -142,8 +169,14 @@ def _pictures(
     """What a repainting gets wrong, and how far each part of it alone moves the prediction.
 
     The initial error (Algorithm 1, line 4) is the distance between predictions on a frame and on its synthesis. Its
-    parts: the real colours through the network's mask; the network's colours through the true mask; the real colours,
-    cropped and uncropped, through the true mask (what box and resolution alone cost).
+    parts, each a picture over the empty background with one thing the network's and the rest true:
+
+    mask: the network's mask; the person's own colours under it, and the decoder's where it reaches past the person, so
+        that a mask that is too large shows a halo and one that is too small cuts the person.
+    RGB: the decoder's colours through the true mask.
+    box: the person's own colours, cropped and uncropped, through the true mask: what box and resolution cost.
+
+    The parts overlap and do not add up: wrong colours matter only where there is a mask, and the box is in all of them.
     """
     background = as_float(dataset.background(rows))
     true_mask = as_float(dataset.masks(rows))
@@ -155,6 +188,12 @@ def _pictures(
     uncropped = resample(rgb, inverse, height, width, padding="border").clamp(0, 1)
     crop = resample(frames, codes.box, size, size)
     through_crop = resample(crop, inverse, height, width, padding="border").clamp(0, 1)
+    own = _own_colours(frames, true_mask, background)
+    boxed = resample(resample(own, codes.box, size, size), inverse, height, width, padding="border").clamp(0, 1)
+    masked = torch.where(true_mask >= OWN_COLOUR, own, uncropped)
+
+    def over(colours: Tensor, mask: Tensor) -> Tensor:
+        return mask * colours + (1 - mask) * background
 
     def moved(picture: Tensor) -> Tensor:
         return mpjpe(network.predict(picture), clean)
@@ -168,14 +207,30 @@ def _pictures(
         "crop_limit_db": _decibels(through_crop, frames, person),
         "mask_iou": (person * painted).sum((1, 2, 3)) / union,
         "initial": moved(synthesis),
-        "initial_mask": moved(full_mask * frames + (1 - full_mask) * background),
-        "initial_rgb": moved(true_mask * uncropped + (1 - true_mask) * frames),
-        "initial_crop": moved(true_mask * through_crop + (1 - true_mask) * frames),
+        "initial_mask": moved(over(masked, full_mask)),
+        "initial_rgb": moved(over(uncropped, true_mask)),
+        "initial_box": moved(over(boxed, true_mask)),
     }
 
 
+def _own_colours(frames: Tensor, mask: Tensor, background: Tensor) -> Tensor:
+    """The person's colours (B, 3, H, W) with no background in them: of ``frame = mask own + (1 - mask) background``.
+
+    Where the person covers less than `OWN_COLOUR` of a pixel the frame is kept.
+    """
+    own = (frames - (1 - mask) * background) / mask.clamp(min=OWN_COLOUR)
+    return torch.where(mask >= OWN_COLOUR, own, frames).clamp(0, 1)
+
+
+def _group_mean_pose(dataset: Dataset, rows: np.ndarray) -> Tensor | None:
+    """Mean pose (17, 3) mm of the training frames of the group that `rows` are of; None if there are none."""
+    group = dataset.column("group")
+    same = np.flatnonzero((dataset.column("split") == "train") & (group == group[rows[0]]))
+    return torch.from_numpy(dataset.pose(same)).mean(0) if len(same) else None
+
+
 def _decibels(picture: Tensor, frames: Tensor, pixels: Tensor) -> Tensor:
-    """PSNR (B,) of frames in [0, 1] over the chosen pixels (B, 1, H, W)."""
+    """PSNR (B,) of each of the frames, in [0, 1], over the chosen pixels (B, 1, H, W)."""
     squared = ((picture - frames) ** 2 * pixels).sum((1, 2, 3)) / (3 * pixels.sum((1, 2, 3)) + 1e-6)
     return -10 * torch.log10(squared + 1e-9)
 
@@ -208,23 +263,33 @@ def _summarise(
     pictures: tuple[np.ndarray, dict[str, np.ndarray]],
     settings: EvaluationSettings,
 ) -> dict[str, Any]:
-    sequence, action = dataset.column("sequence"), dataset.column("action")
+    sequence, action, motion = (dataset.column(name) for name in ("sequence", "action", "motion_id"))
 
     def interval(rows: np.ndarray, values: np.ndarray, over: np.ndarray | None = None) -> dict[str, float]:
         return bootstrap(values, sequence[rows], over=over, draws=settings.draws, seed=settings.seed)
 
+    def counts(rows: np.ndarray) -> dict[str, int]:
+        return {
+            "frames": len(rows),
+            "sequences": len(np.unique(sequence[rows])),
+            "motions": len(np.unique(motion[rows])),
+        }
+
     def pose_part(rows: np.ndarray, values: dict[str, np.ndarray]) -> dict[str, Any]:
         part: dict[str, Any] = {name: interval(rows, each) for name, each in values.items()}
-        part["of_mean_pose"] = interval(rows, values["mpjpe"], values["mean_pose"])
-        return part | {"frames": len(rows), "sequences": len(np.unique(sequence[rows]))}
+        part.setdefault("group_mean_pose_mm", None)
+        for name in ("mean_pose", "group_mean_pose"):
+            beside = values.get(f"{name}_mm")
+            part[f"{name}_ratio"] = None if beside is None else interval(rows, values["mpjpe"], beside)
+        return part | counts(rows)
 
     def picture_part(rows: np.ndarray, values: dict[str, np.ndarray]) -> dict[str, Any]:
         part: dict[str, Any] = {name: interval(rows, each) for name, each in values.items()}
-        for name in ("initial", "initial_mask", "initial_rgb", "initial_crop"):
+        for name in ("initial", "initial_mask", "initial_rgb", "initial_box"):
             part[name]["median"] = float(np.median(values[name]))
         part["initial_past"] = interval(rows, (values["initial"] > THRESHOLD_MM).astype(np.float64))
         part["initial_of_mpjpe"] = interval(rows, values["initial"], values["own_mpjpe"])
-        return part | {"frames": len(rows), "sequences": len(np.unique(sequence[rows]))}
+        return part | counts(rows)
 
     def chosen(which: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
         part = {}

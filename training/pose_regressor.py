@@ -18,9 +18,9 @@ from torch.nn import functional as F
 from turncoat.kernels import ConfigError, DataError
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.settings import Settings
-from turncoat.training.checkpoint import load_network, save_network
+from turncoat.training.checkpoint import check_output_file, load_network, save_network
 from turncoat.training.data import Dataset
-from turncoat.training.encoding import encode_rows
+from turncoat.training.encoding import check_frame_size, encode_rows
 from turncoat.training.networks import NetworkSettings, PoseRegressor
 from turncoat.training.statistics import appearance_statistics
 
@@ -63,7 +63,11 @@ class RegressorSettings(Settings):
 
 
 class RegressorReport(NamedTuple):
-    """What came out: MPJPE in mm on the everyday validation frames (the training frames, if there are none)."""
+    """What came out: MPJPE in mm on the everyday validation frames (the training frames, if there are none).
+
+    mpjpe_mean_pose: of the mean pose of all labelled frames, which the regressor stores.
+    mpjpe_group_mean_pose: of the mean pose of the labelled frames of the group that is checked on, everyday.
+    """
 
     labelled_frames: int
     unreadable: int
@@ -72,6 +76,7 @@ class RegressorReport(NamedTuple):
     mpjpe: float
     mpjpe_from_appearance: float
     mpjpe_mean_pose: float
+    mpjpe_group_mean_pose: float
     radius_p99: float
 
 
@@ -82,6 +87,7 @@ def fit_regressor(
     settings: RegressorSettings | None = None,
     *,
     dtype: torch.dtype = torch.float32,
+    overwrite: bool = False,
     command: str | None = None,
     progress: Progress | None = None,
 ) -> RegressorReport:
@@ -91,14 +97,19 @@ def fit_regressor(
     lets them drift). Statistics are of the whole training split, whatever share of it has labels.
 
     dtype: of the weights as written.
+    overwrite: whether `out` may be there already.
 
     Raises:
-        DataError, ConfigError: unusable weights, dataset or settings; labels that are not finite.
+        DataError, ConfigError: unusable weights, dataset or settings; labels that are not finite; a file at `out`, or
+            no way to write one. What can be known beforehand is raised before the work starts.
     """
     settings = settings or RegressorSettings()
+    check_output_file(out, overwrite=overwrite)
     torch.set_num_threads(settings.threads)
     network = load_network(source)
+    check_frame_size(network, dataset)
     rows = dataset.select(split="train")
+    _check_enough(len(_labelled(dataset, rows, settings)), settings)
     network.compute_dtype = getattr(torch, settings.precision)
     encoded = encode_rows(network, dataset, rows, progress=_stage(progress, "encoding"))
     checked, checked_on = _validation_rows(dataset)
@@ -110,6 +121,9 @@ def fit_regressor(
     poses = torch.from_numpy(dataset.pose(encoded.rows[chosen]))
     truth = torch.from_numpy(dataset.pose(checked))
     _check_labels(poses, truth)
+    group = dataset.column("group")
+    same = torch.from_numpy(group[encoded.rows[chosen]] == group[checked[0]])
+    group_mean = (poses[same] if same.any() else poses).mean(0)
     network.settings = settings.shape(network.settings)
     network.regressor = train_regressor(
         network.settings, encoded.codes.pose_code[chosen], poses, settings, _stage(progress, "fitting")
@@ -127,6 +141,7 @@ def fit_regressor(
             mpjpe=_error(network.regressor, checked_codes.pose_code, truth),
             mpjpe_from_appearance=_error(leak, checked_codes.appearance, truth),
             mpjpe_mean_pose=float(mpjpe(network.regressor.pose_mean.expand_as(truth), truth).mean()),
+            mpjpe_group_mean_pose=float(mpjpe(group_mean.expand_as(truth), truth).mean()),
             radius_p99=network.statistics.radius_p99,
         )
     metadata = network.metadata | {
@@ -148,10 +163,7 @@ def train_regressor(
 
     Targets are ``(pose - mean) / std`` a coordinate, from these poses; the root's deviation is set to 1 (UGAR's form).
     """
-    if len(codes) < settings.batch:
-        raise ConfigError(
-            f"{len(codes)} labelled frames are too few for a batch of {settings.batch}; use more, or a smaller batch."
-        )
+    _check_enough(len(codes), settings)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         regressor = PoseRegressor(shape, inputs=codes.shape[1])
@@ -198,6 +210,13 @@ def _validation_rows(dataset: Dataset, most: int = 2000) -> tuple[np.ndarray, st
     everyday = rows[dataset.column("group")[rows] == "everyday"]
     rows = everyday if len(everyday) else rows
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)], split
+
+
+def _check_enough(frames: int, settings: RegressorSettings) -> None:
+    if frames < settings.batch:
+        raise ConfigError(
+            f"{frames} labelled frames are too few for a batch of {settings.batch}; use more, or a smaller batch."
+        )
 
 
 def _check_labels(*poses: Tensor) -> None:

@@ -17,6 +17,7 @@ def fit_regressor(
     ],
     data: Annotated[Path, typer.Option(help="dataset with ground truth (its training split)")],
     out: Annotated[Path, typer.Option(help="file to write, network and regressor together")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file if it is there already")] = False,
     half: Annotated[bool, typer.Option("--half", help="write the weights in float16, half the size")] = False,
     steps: Annotated[int | None, typer.Option(help="optimiser steps; 4000 by default", min=1)] = None,
     variant: Annotated[str | None, typer.Option(help="standardised (default) or literal, the official order")] = None,
@@ -58,13 +59,15 @@ def fit_regressor(
             out,
             chosen,
             dtype=torch.float16 if half else torch.float32,
+            overwrite=overwrite,
             command=" ".join(["turncoat", *sys.argv[1:]]),
             progress=advance,
         )
     output.show(
         f"{out}: {report.labelled_frames:,} labelled frames. Everyday {report.checked_on} frames, MPJPE: "
         f"{report.mpjpe:.0f} mm from the pose code, {report.mpjpe_from_appearance:.0f} mm from the appearance code, "
-        f"{report.mpjpe_mean_pose:.0f} mm for the mean pose."
+        f"{report.mpjpe_mean_pose:.0f} mm for the mean pose of all labelled frames, "
+        f"{report.mpjpe_group_mean_pose:.0f} mm for that of the everyday ones."
     )
     if report.unreadable:
         output.show(f"{report.unreadable} frames could not be read and were left out.")

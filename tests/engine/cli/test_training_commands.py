@@ -50,7 +50,10 @@ def test_a_network_is_trained_fitted_and_measured(data, tmp_path, capsys):
     measure = ["--pictures", 8, "--poses", 16, "--threads", 1, "--split", "held-out", "--card"]
     code, out, err = run(capsys, "evaluate", net, "--data", data, *measure)
     assert code == 0, err
-    assert all(words in out for words in ("Poses, mm", "Pictures, dB", "Initial error of an attack", "walk"))
+    printed = " ".join(out.split())
+    assert all(words in printed for words in ("Poses, mm", "Pictures, dB", "Initial error of an attack", "walk"))
+    assert all(words in printed for words in ("do not add up", "mean over frames of each frame's PSNR", "motions"))
+    assert "…" not in "".join(line for line in out.splitlines() if line.startswith("┃")), "headings are whole"
     card = json.loads((tmp_path / "net.json").read_text())
     assert card["training"]["images"] == 16 and "held-out" in card["evaluation"]["splits"]
 
