@@ -84,7 +84,7 @@ def fit(
     method_overrides: laid over the recipe's settings of the method.
     resume: go on from the folder's last checkpoint (start, if it has none); settings must be those it was begun with.
     minutes: stop with a checkpoint after this long, wherever training is; the schedule does not depend on it.
-    progress: called as ``progress(images, total, **facts)``.
+    progress: called as ``progress(images, total, **facts)``, first when all that was given has been checked.
 
     SIGTERM and Ctrl-C stop after the present step, with a checkpoint.
 
@@ -127,6 +127,8 @@ def fit(
     saved_at, logged_at, logged_step = started, started, state.step
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
 
+    if progress is not None:
+        progress(state.step * settings.batch, total)  # nothing that was given is refused from here on
     with TrainingLog(folder, state.step) as log, _stoppable() as stopped:
         while state.step < settings.steps:
             if stopped() or (minutes is not None and time.monotonic() - started > 60 * minutes):

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -43,6 +43,7 @@ class Output:
     def progress(self, description: str, unit: str, *, log: Path | None = None) -> Iterator[Advance]:
         """A bar with rate and time left on standard error, and the same facts as JSON lines in `log`.
 
+        The bar appears with the first call, so that bad input that is found before it is one sentence and no bar.
         Yields ``advance(done, total, **facts)``: `done` counts from the start of the work, facts (a loss, a share) are
         shown behind the bar. The log gets at most one line a second, and always the last one.
         """
@@ -56,13 +57,16 @@ class Output:
         )
         file = _open_log(log)
         try:
-            with Progress(*columns, console=self.notes) as bar:
+            with ExitStack() as shown:
+                bar = Progress(*columns, console=self.notes)
                 task = bar.add_task(description, total=None, facts="")
                 recorder = _Recorder(description, unit, file)
 
                 def advance(done: int, total: int | None = None, **facts: Any) -> None:
-                    shown = "  ".join(f"{name} {_short(value)}" for name, value in facts.items())
-                    bar.update(task, completed=done, total=total, facts=shown)
+                    if not bar.live.is_started:
+                        shown.enter_context(bar)
+                    text = "  ".join(f"{name} {_short(value)}" for name, value in facts.items())
+                    bar.update(task, completed=done, total=total, facts=text)
                     recorder.record(done, total, facts)
 
                 try:

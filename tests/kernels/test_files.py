@@ -63,10 +63,10 @@ def test_an_output_folder_is_created_or_refused(tmp_path):
         check_output_folder(folder / "run.json" / "deeper")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_an_output_folder_without_permission_is_refused(tmp_path):
-    tmp_path.chmod(0o555)
-    with pytest.raises(ConfigError, match="cannot be"):
+def test_an_output_folder_without_permission_is_refused(tmp_path, monkeypatch):
+    """The system's answer is put in its mouth: a superuser may write anywhere, and the test holds for one too."""
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    with pytest.raises(ConfigError, match="no permission"):
         check_output_folder(tmp_path / "run")
     with pytest.raises(ConfigError, match="no permission"):
         write_text(tmp_path / "a.txt", "x")

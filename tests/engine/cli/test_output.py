@@ -52,6 +52,15 @@ def test_with_json_standard_output_is_one_document_and_nothing_else(capsys):
     assert "a note" in captured.err
 
 
+def test_work_that_is_refused_before_its_first_step_shows_no_bar(capsys):
+    with pytest.raises(RuntimeError), Output().progress("working", "frames"):
+        raise RuntimeError
+    assert capsys.readouterr().err == ""
+    with Output().progress("working", "frames") as advance:
+        advance(1, 2)
+    assert "working" in capsys.readouterr().err
+
+
 def test_without_json_a_person_reads_on_standard_output(capsys):
     out = Output()
     out.show("a note")

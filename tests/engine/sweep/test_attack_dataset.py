@@ -1,7 +1,6 @@
 """A sweep: the same table however it was computed, interrupted, batched; and nothing damaged by bad input."""
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -301,10 +300,8 @@ def test_an_output_folder_that_is_taken_or_not_writable_is_refused(layered: Data
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="is a file"):
         attack_dataset(toy(), layered, QUICK, tmp_path / "file", selection=FEW)
-    if os.geteuid() != 0:
-        (tmp_path / "locked").mkdir(mode=0o500)
-        with pytest.raises(ConfigError, match="cannot be"):
-            attack_dataset(toy(), layered, QUICK, tmp_path / "locked" / "run", selection=FEW)
+    with pytest.raises(ConfigError, match="cannot be created"):  # nobody can, the superuser neither
+        attack_dataset(toy(), layered, QUICK, tmp_path / "file" / "run", selection=FEW)
 
 
 @pytest.mark.parametrize(

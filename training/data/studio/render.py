@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from turncoat.kernels.errors import ConfigError, DataError
+from turncoat.kernels.files import check_output_folder
 from turncoat.training.data.store import ShardWriter, finish_dataset, shard_is_finished
 from turncoat.training.data.studio import recipe as recipes
 from turncoat.training.data.studio.clips import ACTIONS
@@ -84,10 +85,22 @@ def render_dataset(
 
 
 def _finished(out: Path, mark: str) -> dict[str, Any] | None:
-    """The dataset.json of a finished dataset of this fingerprint; DataError if the folder holds another one."""
-    if not (out / "dataset.json").exists():
+    """The dataset.json of a finished dataset of this fingerprint; None where there is something left to render.
+
+    Raises DataError if the folder holds another dataset or a damaged one, ConfigError if it cannot be written.
+    """
+    path = out / "dataset.json"
+    if not path.exists():
+        check_output_folder(out, resume=True)
         return None
-    info = json.loads((out / "dataset.json").read_text())
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(info, dict):
+            raise ValueError(f"a {type(info).__name__} instead of an object")
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged, it does not hold the description of a dataset ({error}): remove it and render again."
+        ) from None
     if info.get("fingerprint") != mark:
         raise DataError(
             f"{out} holds another dataset (fingerprint {info.get('fingerprint')}, this recipe makes {mark}): "
