@@ -20,6 +20,7 @@ from measure import interleaved, quantiles_ms, save, versions
 from turncoat.engine.attack.appearance import admit_codes, space_of
 from turncoat.engine.attack.ascent import Rule, ascend
 from turncoat.engine.attack.measure import Admitted
+from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.slots import fill
 from turncoat.training.checkpoint import load_network
@@ -63,7 +64,7 @@ def bare(pair: Pair, admitted: Admitted, steps: int) -> Callable[[int], None]:
 
 
 def loop(pair: Pair, admitted: Admitted, rule: Rule, counts: list[int] | None = None) -> Callable[[int], None]:
-    """The attack's loop on the same samples; `counts` gets the iterations that were computed."""
+    """The attack's loop on the same samples; `counts` gets the iterates that were computed, and how many were fooled."""
     space, _ = space_of("natural", pair.generator, pair.device)
     x = space.coordinates(admitted.appearance)
 
@@ -71,7 +72,8 @@ def loop(pair: Pair, admitted: Admitted, rule: Rule, counts: list[int] | None = 
         found = ascend(pair, pair.generator, fill(x, admitted.clean_pose, admitted.canvas), space, rule)
         wait(pair.device)
         if counts is not None:
-            counts[:] = [int(found.iterations.sum()) + len(x)]  # an attack of n steps computes n + 1 iterates
+            iterates = int(found.iterations.sum()) + len(x)  # an attack of n steps computes n + 1 of them
+            counts[:] = [iterates, found.outcome.count(Outcome.FOOLED)]
 
     return run
 
@@ -109,7 +111,7 @@ def main() -> None:
             tasks = {"bare": bare(pair, admitted, STEPS), "loop": loop(pair, admitted, steps)}
             rows.append(row(f"{STEPS} iterations", precision, batch, timed(tasks, 2, given.samples), batch * STEPS))
         batch, long = max(given.batches), Rule(24, 0.1, 1e9)
-        admitted, counts = admitted_of(pair, batch), [0]
+        admitted, counts = admitted_of(pair, batch), [0, 0]
         halving = Rule(24, 0.1, retiring_threshold(pair, admitted, long))
         loop(pair, admitted, halving, counts)(0)
         full = max(1, round(counts[0] / batch))
@@ -117,7 +119,8 @@ def main() -> None:
         seconds = timed(tasks, 1, max(4, given.samples // 2))
         for name in ("bare", "bare cpu"):
             seconds[name] = seconds[name] * (counts[0] / (full * batch))
-        rows.append(row(f"whole attack, half retire ({counts[0]} iterates)", precision, batch, seconds, counts[0]))
+        what = f"whole attack, {counts[1]} fooled, {counts[0]} iterates"
+        rows.append(row(what, precision, batch, seconds, counts[0]))
     worst = max(float(str(one["CPU time"])) for one in rows)
     text = save(
         given.name,

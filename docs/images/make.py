@@ -1,7 +1,7 @@
 """Makes attack.png, the picture at the top of the README, from the demo's run: python docs/images/make.py [RUN]
 
-A row each for the attack on the raw code, the one kept among natural codes, and the one on the colours of the clothes: the
-median example among those that came furthest past the threshold.
+A row each for the attack on the raw code, the one kept in the ball of natural codes, and the one on the colours of the
+clothes: the middle one of the ten strongest examples.
 """
 
 import sys
@@ -18,12 +18,16 @@ from turncoat.training.checkpoint import load_network
 from turncoat.training.data import open_dataset
 
 TITLES = ("a frame", "repainted, not attacked", "repainted, attacked", "the predicted 3D poses")
-NAMES = {"paper": "appearance code,\nunbounded", "natural": "appearance code,\nno further out than\n99 % of real ones", "colours-0.1": "colours of the\nclothes, ±0.1"}  # fmt: skip
+NAMES = {
+    "paper": "appearance code,\nunbounded",
+    "natural": "appearance code,\nno further out than\n99 % of real ones",
+    "colours-0.1": "colours of the\nclothes, ±0.1",
+}
 BLUE, ORANGE = "#2166ac", "#d6604d"
 
 
 def chosen(table: dict[str, np.ndarray], setting: str) -> int | None:
-    """The middle one of the ten strongest examples, in MPJPE after Procrustes alignment, so that plain scale is not shown."""
+    """The middle one of the ten strongest examples in PA-MPJPE, so that plain scale is not what is shown."""
     mine = np.flatnonzero((table["setting"] == setting) & (table["attack"] != "control"))
     mine = mine[np.isfinite(table["error_pa_mm"][mine].astype(float))]
     if not len(mine):
@@ -60,8 +64,8 @@ def main(folder: Path) -> None:
         axis.set_aspect("equal")
         axis.axis("off")
         axis.set_title(TITLES[3] if n == 0 else "", fontsize=9)
-        axis.text(0.5, -0.04, f"moved {table['error_final_mm'][row]:.0f} mm ({table['error_pa_mm'][row]:.0f} mm aligned)",
-                  transform=axis.transAxes, ha="center", va="top", fontsize=8)  # fmt: skip
+        moved = f"moved {table['error_final_mm'][row]:.0f} mm ({table['error_pa_mm'][row]:.0f} mm aligned)"
+        axis.text(0.5, -0.04, moved, transform=axis.transAxes, ha="center", va="top", fontsize=8)
     axes[0][3].plot([], [], color=BLUE, label="before")
     axes[0][3].plot([], [], color=ORANGE, label="after")
     axes[0][3].legend(fontsize=7.5, frameon=False, loc="upper left", bbox_to_anchor=(0.8, 1.0), handlelength=1.2)
