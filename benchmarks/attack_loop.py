@@ -64,7 +64,7 @@ def bare(pair: Pair, admitted: Admitted, steps: int) -> Callable[[int], None]:
 
 
 def loop(pair: Pair, admitted: Admitted, rule: Rule, counts: list[int] | None = None) -> Callable[[int], None]:
-    """The attack's loop on the same samples; `counts` gets the iterates that were computed, and how many were fooled."""
+    """The attack's loop on the same samples; `counts` gets the iterates computed, and how many were fooled."""
     space, _ = space_of("natural", pair.generator, pair.device)
     x = space.coordinates(admitted.appearance)
 
