@@ -32,7 +32,8 @@ class RegressorSettings(Settings):
 
     steps, batch, learning_rate: Adam at 1e-3 (official), with a cosine to nothing over the steps. [choice]
     variant: "standardised" (default) or "literal", the official order; see `PoseRegressor`.
-    hidden, dropout: of the two hidden layers; the network's preset decides where they are None.
+    layers: hidden layers, one or two; "2 layer pose regressor" can be read either way, two by default. [choice]
+    hidden, dropout: of the hidden layers; the network's preset decides where they are None.
     noise: standard deviation of noise on the standardised codes while fitting. [choice]
     subjects: whose labels are used; all training subjects where None. (UGAR: S1 only.)
     fraction: share of the labelled frames that is used.
@@ -43,6 +44,7 @@ class RegressorSettings(Settings):
     batch: int = Field(256, ge=2)
     learning_rate: float = Field(1e-3, gt=0)
     variant: Literal["standardised", "literal"] = "standardised"
+    layers: Literal[1, 2] = 2
     hidden: int | None = Field(None, ge=1)
     dropout: float | None = Field(None, ge=0, lt=1)
     noise: float = Field(0.0, ge=0)
@@ -54,7 +56,7 @@ class RegressorSettings(Settings):
 
     def shape(self, network: NetworkSettings) -> NetworkSettings:
         """The network's settings with this regressor."""
-        changes: dict[str, Any] = {"regressor": self.variant}
+        changes: dict[str, Any] = {"regressor": self.variant, "regressor_layers": self.layers}
         if self.hidden is not None:
             changes["regressor_hidden"] = self.hidden
         if self.dropout is not None:

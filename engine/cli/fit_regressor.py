@@ -20,6 +20,7 @@ def fit_regressor(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file if it is there already")] = False,
     half: Annotated[bool, typer.Option("--half", help="write the weights in float16, half the size")] = False,
     steps: Annotated[int | None, typer.Option(help="optimiser steps; 4000 by default", min=1)] = None,
+    layers: Annotated[int | None, typer.Option(help="hidden layers: 2 (default) or 1", min=1, max=2)] = None,
     variant: Annotated[str | None, typer.Option(help="standardised (default) or literal, the official order")] = None,
     subject: Annotated[list[str] | None, typer.Option(help="use only this subject's labels; may be repeated")] = None,
     fraction: Annotated[float | None, typer.Option(help="share of the labels to use", min=0, max=1)] = None,
@@ -43,6 +44,7 @@ def fit_regressor(
     output = Output(json)
     given = {
         "steps": steps,
+        "layers": layers,
         "variant": variant,
         "subjects": subject or None,
         "fraction": fraction,

@@ -102,6 +102,15 @@ def test_the_literal_regressor_is_the_official_one():
     assert layers[2].eps == 1e-5 and layers[3].p == layers[7].p == 0.5
 
 
+def test_one_hidden_layer_is_an_option_and_comes_back_from_its_file(fitted, dataset, tmp_path):
+    folder, _ = fitted
+    out = tmp_path / "one.safetensors"
+    fit_regressor(dataset, folder / "bare.safetensors", out, QUICK.model_copy(update={"steps": 2, "layers": 1}))
+    one, two = load_network(out, regressor=True), load_network(folder / "net.safetensors", regressor=True)
+    assert [sum(isinstance(layer, torch.nn.Linear) for layer in n.regressor.layers) for n in (one, two)] == [2, 3]
+    assert one.settings.regressor_layers == 1 and one.metadata["regressor"]["layers"] == 1
+
+
 def test_fitting_changes_only_the_regressor(fitted):
     folder, _ = fitted
     bare, net = load_network(folder / "bare.safetensors"), load_network(folder / "net.safetensors", regressor=True)

@@ -3,7 +3,7 @@
 from turncoat.training.networks.disentangled import Disentangled
 from turncoat.training.networks.presets import PRESETS, NetworkSettings, preset
 from turncoat.training.networks.protocols import Canvas, Codes, DisentangledNetwork, PoseTarget
-from turncoat.training.networks.regressor import PoseRegressor
+from turncoat.training.networks.regressor import PoseRegressor, hidden_layers
 
 __all__ = [
     "PRESETS",
@@ -14,5 +14,6 @@ __all__ = [
     "NetworkSettings",
     "PoseRegressor",
     "PoseTarget",
+    "hidden_layers",
     "preset",
 ]

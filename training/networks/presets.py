@@ -30,6 +30,7 @@ class NetworkSettings(Settings):
     regressor_hidden: width of the pose regressor's hidden layers; 2048 in the official code (section 5).
     regressor: "standardised" is better conditioned (section 5, measured pitfall); "literal" is the official order.
     regressor_dropout: .5 in the official code; studio .3 [choice].
+    regressor_layers: hidden layers; "2 layer pose regressor" can be read either way (section 5), two [choice].
     """
 
     preset: Literal["studio", "paper"]
@@ -47,6 +48,7 @@ class NetworkSettings(Settings):
     regressor_hidden: int
     regressor: Regressor = "standardised"
     regressor_dropout: float
+    regressor_layers: Literal[1, 2] = 2
 
     @property
     def pose_size(self) -> int:
