@@ -4,10 +4,12 @@ All randomness comes from (seed, step), the learning rate from the step alone, s
 that it is: a resumed run equals an undisturbed one bit for bit on the same machine with the same number of threads.
 
     run/ run.json                   settings, dataset fingerprint, versions
-         training.safetensors       network, its average, optimiser, step; replaced atomically
+         training.safetensors       network, its average, adversary, optimiser, step; replaced atomically
          network.safetensors        the averaged network, written at the end and with every checkpoint
          snapshots/images-*.safetensors   the averaged network along the way, to show trends
          log.jsonl  events...       the same numbers as lines of JSON and as TensorBoard scalars and pictures
+
+Started by `torchrun`, several processes share every batch (`turncoat.training.distributed`); the first one writes.
 """
 
 import ctypes
@@ -17,24 +19,30 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from pydantic import Field
+from torch import nn
 
 from turncoat.kernels import ConfigError, DataError
+from turncoat.kernels.device import choose_precision, find_device
 from turncoat.kernels.files import check_output_folder, write_json
+from turncoat.kernels.machine import machine
 from turncoat.kernels.settings import Settings
 from turncoat.kernels.version import VERSION
+from turncoat.training import distributed
+from turncoat.training.batches import Batches
 from turncoat.training.data import Dataset
-from turncoat.training.methods import build_method
+from turncoat.training.methods import Loss, Method, build_method
+from turncoat.training.methods.base import Fact, prepared
 from turncoat.training.networks import NetworkSettings
 from turncoat.training.recipes import build_settings, recipe
 from turncoat.training.training_log import TrainingLog, summary
 from turncoat.training.training_state import OptimiserSettings, TrainingState
+from turncoat.training.watch import Watch
 
 Progress = Callable[..., None]
 
@@ -63,6 +71,7 @@ class FitResult(NamedTuple):
     images: int
     seconds: float
     images_per_s: float
+    warnings: tuple[str, ...] = ()
 
 
 def fit(
@@ -76,6 +85,7 @@ def fit(
     resume: bool = False,
     minutes: float | None = None,
     command: str | None = None,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> FitResult:
     """Train a network on the training split of `dataset`, writing into `folder`.
@@ -84,13 +94,16 @@ def fit(
     method_overrides: laid over the recipe's settings of the method.
     resume: go on from the folder's last checkpoint (start, if it has none); settings must be those it was begun with.
     minutes: stop with a checkpoint after this long, wherever training is; the schedule does not depend on it.
-    progress: called as ``progress(images, total, **facts)``, first when all that was given has been checked.
+    device: a torch device, or "auto": a GPU where there is one.
+    progress: called as ``progress(images, total, **facts)``, first when all that was given has been checked; a fact
+        ``warning`` is a sentence about something that looks wrong (`turncoat.training.watch`).
 
     SIGTERM and Ctrl-C stop after the present step, with a checkpoint.
 
     Raises:
         ConfigError: the folder is not empty (or holds another run), or settings that do not fit.
-        DataError: frames of another size than the network's, or a loss that is not finite.
+        DataError: frames of another size than the network's, too little in the dataset for the method, or a loss that
+            is not finite.
     """
     settings = settings or build_settings(FitSettings, recipe(method, network_settings.preset).fit)
     if dataset.size != network_settings.frame_size:
@@ -98,71 +111,139 @@ def fit(
             f"The dataset's frames are {dataset.size} pixels wide and the network's {network_settings.frame_size}; "
             "choose another dataset or preset."
         )
+    place = find_device(device)
     _prepare_memory()
     torch.set_num_threads(settings.threads)
-    folder = check_output_folder(folder, resume)
-    learner = build_method(method, recipe(method, network_settings.preset).method, method_overrides or {})
-    models = {"method_settings": learner.settings, "network": network_settings, "fit": settings}
-    facts: dict[str, Any] = {
-        "format": 1,
-        "kind": "training",
-        "method": method,
-        **{name: model.model_dump(mode="json") for name, model in models.items()},
-        "dataset": {key: dataset.info.get(key) for key in ("name", "recipe", "preset", "fingerprint")},
-    }
-    if resume and (folder / "run.json").exists():
-        _check_same(folder, facts, models)
-    else:
-        write_json(folder / "run.json", facts | {"command": command, "version": VERSION, "torch": torch.__version__})
-    state = TrainingState.fresh(network_settings, settings, learner.learning_rates)
-    checkpoint = folder / "training.safetensors"
-    if resume and checkpoint.exists():
-        state.load(checkpoint)
-    else:
-        state.initialise(settings.init, settings.imagenet)
-    rows = dataset.select(split="train")
-    sampler = learner.sampler(dataset, rows, settings.batch, settings.seed)
-    examples = learner.load(dataset, sampler.batch(settings.steps + 1)[:16])  # never a training batch
-    total, first, started = settings.steps * settings.batch, state.step, time.monotonic()
-    saved_at, logged_at, logged_step = started, started, state.step
-    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    joined = distributed.begin(place)
+    try:
+        if distributed.active() and place.type == "cuda":
+            place = torch.device("cuda", distributed.rank() % torch.cuda.device_count())
+            torch.cuda.set_device(place)
+        folder = check_output_folder(folder, resume or distributed.rank() > 0)
+        settings = settings.model_copy(update={"precision": _precision(settings, place, folder, resume)})
+        learner = build_method(method, recipe(method, network_settings.preset).method, method_overrides or {})
+        rows = dataset.select(split="train")
+        learner.check_batch(settings.batch)
+        sampler = learner.sampler(dataset, rows, settings.batch, settings.seed)  # refuses what it cannot draw from
+        models = {"method_settings": learner.settings, "network": network_settings, "fit": settings}
+        facts: dict[str, Any] = {
+            "format": 1,
+            "kind": "training",
+            "method": method,
+            **{name: model.model_dump(mode="json") for name, model in models.items()},
+            "dataset": {key: dataset.info.get(key) for key in ("name", "recipe", "preset", "fingerprint")},
+        }
+        begun = resume and (folder / "run.json").exists()
+        if begun:
+            _check_same(folder, facts, models)
+        state = TrainingState.fresh(network_settings, settings, learner, dataset, rows, place)
+        checkpoint = folder / "training.safetensors"
+        if resume and checkpoint.exists():
+            state.load(checkpoint)
+        else:
+            state.initialise(settings.init, method, settings.imagenet)
+        if not begun and not distributed.rank():
+            about = {"command": command, "version": VERSION, "torch": torch.__version__}
+            write_json(folder / "run.json", facts | about)
+        facts |= {"command": command, "machine": machine(str(place)) | {"processes": distributed.world()}}
+        if distributed.active():
+            distributed.synchronise_norms(state.network)
+        with Batches(learner, dataset, sampler, settings, place) as batches:
+            return _run(state, learner, batches, settings, folder, facts, minutes, progress)
+    finally:
+        if joined:
+            distributed.end()
 
-    if progress is not None:
-        progress(state.step * settings.batch, total)  # nothing that was given is refused from here on
-    with TrainingLog(folder, state.step) as log, _stoppable() as stopped:
+
+class _Step(nn.Module):
+    """A method's loss as a module, which is what DistributedDataParallel wraps."""
+
+    def __init__(self, method: Method, state: TrainingState) -> None:
+        super().__init__()
+        self.method, self.network, self.adversary = method, state.network, state.adversary
+
+    def forward(self, batch: Any, draw: Any, progress: float) -> Loss:
+        return self.method.loss(self.network, batch, draw, progress)
+
+
+def _run(
+    state: TrainingState,
+    learner: Method,
+    batches: Batches,
+    settings: FitSettings,
+    folder: Path,
+    facts: dict[str, Any],
+    minutes: float | None,
+    progress: Progress | None,
+) -> FitResult:
+    """The loop itself, from the state's step to the last."""
+    chief, total, first = distributed.rank() == 0, settings.steps * settings.batch, state.step
+    step_of: Any = _Step(learner, state).train()
+    if distributed.active():
+        step_of = nn.parallel.DistributedDataParallel(step_of, broadcast_buffers=False)
+    examples = prepared(batches.examples(), batches.device)
+    started = time.monotonic()
+    saved_at, logged_at, logged_step, counted_at = started, started, state.step, started
+    sums: dict[str, list[Fact]] = defaultdict(lambda: [0.0, 0.0])
+    watch = Watch(learner)
+
+    def save() -> None:
+        nonlocal counted_at
+        now = time.monotonic()
+        state.seconds, counted_at = state.seconds + now - counted_at, now
+        if chief:
+            state.save(folder / "training.safetensors")
+
+    def export(path: Path) -> None:
+        if chief:
+            state.export(path, facts)
+
+    def tell(**more: Any) -> None:
+        if progress is not None and chief:
+            progress(state.step * settings.batch, total, **more)
+
+    tell()  # nothing that was given is refused from here on
+    with TrainingLog(folder, state.step) if chief else nullcontext() as log, _stoppable() as stopped:
         while state.step < settings.steps:
-            if stopped() or (minutes is not None and time.monotonic() - started > 60 * minutes):
+            late = minutes is not None and time.monotonic() - started > 60 * minutes
+            if distributed.anyone(stopped() or late, batches.device):
                 break
-            batch = learner.load(dataset, sampler.batch(state.step))
-            random = np.random.default_rng([settings.seed, state.step, 1])
-            torch.manual_seed(int(random.integers(2**62)))  # dropout, where a network has it
-            loss, terms = learner.loss(state.network, batch, random, state.step / settings.steps)
-            if not math.isfinite(terms["loss"][0]):
+            batch, draw = batches.of(state.step)
+            loss, terms, adversary_loss = step_of(batch, draw, state.step / settings.steps)
+            logging = (state.step + 1) % settings.log_every == 0 or state.step + 1 == settings.steps
+            if (batches.device.type == "cpu" or logging) and not math.isfinite(float(loss.detach())):
                 raise DataError(f"The loss is not finite at step {state.step}; start again at a lower learning rate.")
-            norm = state.update(loss, settings)
+            norm = state.update(loss if adversary_loss is None else loss + adversary_loss, settings)
             for name, (value, count) in (terms | {"gradient_norm": (norm, 1)}).items():
                 sums[name][0] += value
                 sums[name][1] += count
             now, step = time.monotonic(), state.step
-            if step % settings.log_every == 0 or step == settings.steps:
+            if logging:
                 rate = (step - logged_step) * settings.batch / (now - logged_at)
-                line = summary(sums) | {"learning_rate": state.rate(settings), "images_per_s": rate}
-                log.scalars(step, step * settings.batch, line)
-                if progress is not None:
-                    progress(step * settings.batch, total, **line)
+                line = summary(_everywhere(sums, batches.device))
+                line |= {"learning_rate": state.rate(settings), "images_per_s": rate}
+                if log is not None:
+                    log.scalars(step, step * settings.batch, line)
+                tell(**line)
+                for sentence in watch.look(step, line):
+                    if log is not None:
+                        log.warning(step, sentence)
+                    tell(warning=sentence)
                 sums.clear()
                 logged_at, logged_step = now, step
-            if step % settings.pictures_every == 0 or step == settings.steps:
+            if log is not None and (step % settings.pictures_every == 0 or step == settings.steps):
                 state.average.eval()
-                log.picture(step, learner.pictures(state.average, examples))
+                log.picture(step, learner.pictures(state.average, examples).cpu())
             seen = step * settings.batch
             if seen // settings.snapshot_images > (seen - settings.batch) // settings.snapshot_images:
-                state.export(folder / "snapshots" / f"images-{seen:08d}.safetensors", facts)
-            if now - saved_at > 60 * settings.checkpoint_minutes:
-                state.save(checkpoint)
+                export(folder / "snapshots" / f"images-{seen:08d}.safetensors")
+            if chief and now - saved_at > 60 * settings.checkpoint_minutes:
+                if not math.isfinite(float(loss.detach())):
+                    raise DataError(f"The loss is not finite at step {step}; start again at a lower learning rate.")
+                save()
                 saved_at = now
-        state.save(checkpoint)
-        state.export(folder / "network.safetensors", facts | {"command": command})
+        save()
+        export(folder / "network.safetensors")
     seconds = time.monotonic() - started
     return FitResult(
         done=state.step >= settings.steps,
@@ -170,7 +251,25 @@ def fit(
         images=state.step * settings.batch,
         seconds=seconds,
         images_per_s=(state.step - first) * settings.batch / max(seconds, 1e-9),
+        warnings=tuple(watch.said),
     )
+
+
+def _everywhere(sums: dict[str, list[Fact]], device: torch.device) -> dict[str, list[float]]:
+    """Sums of facts over all processes, as numbers; all have the same names."""
+    names = sorted(sums)
+    flat = [sums[name][k] for name in names for k in (0, 1)]
+    values = torch.stack([torch.as_tensor(value, dtype=torch.float64, device=device) for value in flat])
+    numbers: list[float] = distributed.total(values).tolist()
+    return {name: numbers[2 * i : 2 * i + 2] for i, name in enumerate(names)}
+
+
+def _precision(settings: FitSettings, device: torch.device, folder: Path, resume: bool) -> str:
+    """What "auto" means here; a run that is resumed keeps what it was begun with."""
+    if settings.precision == "auto" and resume:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["fit"]["precision"])
+    return choose_precision(settings.precision, device)
 
 
 def _check_same(folder: Path, facts: dict[str, Any], models: dict[str, Settings]) -> None:

@@ -44,8 +44,14 @@ class TrainingLog:
         for name, value in values.items():
             self.board.add_scalar(name, value, step)
 
+    def warning(self, step: int, sentence: str) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "warning": sentence}) + "\n")
+        self.board.add_text("warnings", sentence, step)
+
     def picture(self, step: int, grid: torch.Tensor) -> None:
-        self.board.add_image("input, same view, turned, other appearance, mask", grid, step)
+        """Rows of `grid` are what the method's `pictures` says."""
+        self.board.add_image("input and box, same frame, other appearance, mask, turned", grid, step)
         self.board.flush()
 
 

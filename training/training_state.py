@@ -6,12 +6,16 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
+from torch import nn
 
 from turncoat.kernels import ConfigError
 from turncoat.kernels.settings import Settings
 from turncoat.training.checkpoint import find_weights, load_state, read_tensors, save_network, write_tensors
+from turncoat.training.data import Dataset
+from turncoat.training.methods.base import Method
 from turncoat.training.networks import Disentangled, NetworkSettings
 from turncoat.training.networks.encoder import OfficialEncoder
 from turncoat.training.networks.imagenet import load_encoder
@@ -27,7 +31,8 @@ class OptimiserSettings(Settings):
     warmup: steps over which the learning rate rises from nothing.
     final_rate: where the cosine ends, as a share of the peak.
     average: decay a step of the averaged weights, which are what is kept.
-    precision: "bfloat16" runs the layers in reduced precision.
+    precision: "bfloat16" runs the layers in reduced precision, "auto" where the processor multiplies it in hardware;
+        a run keeps what it was begun with.
     seed: of the weights, the batches and the exchanges.
     init: weights to start from (a file or a shipped name) instead of random ones.
     imagenet: ResNet-50 weights for the encoder of preset paper (a safetensors file); its first layers then stay as
@@ -42,7 +47,7 @@ class OptimiserSettings(Settings):
     warmup: int = Field(200, ge=1)
     final_rate: float = Field(0.01, ge=0, le=1)
     average: float = Field(0.998, ge=0, lt=1)
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Literal["float32", "bfloat16", "auto"] = "auto"
     seed: int = 0
     init: str | None = None
     imagenet: str | None = None
@@ -54,30 +59,56 @@ class OptimiserSettings(Settings):
 
 
 class TrainingState:
-    """Everything that training changes."""
+    """Everything that training changes: the network, its average, the method's adversary, the optimiser.
 
-    def __init__(self, network: Disentangled, average: Disentangled, optimiser: torch.optim.AdamW) -> None:
-        self.network, self.average, self.optimiser, self.step = network, average, optimiser, 0
+    One optimiser moves both; the adversary's loss reaches no weight of the network, nor the network's the adversary.
+    """
+
+    def __init__(
+        self,
+        network: Disentangled,
+        average: Disentangled,
+        adversary: nn.Module | None,
+        optimiser: torch.optim.AdamW,
+    ) -> None:
+        self.network, self.average, self.adversary, self.optimiser = network, average, adversary, optimiser
+        self.step, self.seconds = 0, 0.0
 
     @classmethod
-    def fresh(cls, shape: NetworkSettings, settings: OptimiserSettings, rates: dict[str, float]) -> "TrainingState":
+    def fresh(
+        cls,
+        shape: NetworkSettings,
+        settings: OptimiserSettings,
+        method: Method,
+        dataset: Dataset,
+        rows: np.ndarray,
+        device: torch.device,
+    ) -> "TrainingState":
+        """The state before the first step on the frames `rows`, from the seed alone.
+
+        Raises:
+            ConfigError: ImageNet weights for a network that has no place for them.
+            DataError: the dataset lacks what the method needs.
+        """
         torch.manual_seed(settings.seed)
-        network = Disentangled(shape)
+        network = Disentangled(shape).to(device)
         network.compute_dtype = getattr(torch, settings.precision)
+        method.begin(network, dataset, rows)
         if settings.imagenet is not None:
             if not isinstance(network.encoder, OfficialEncoder):
                 raise ConfigError(f"ImageNet weights are for preset 'paper', not {shape.preset!r}; leave them out.")
             for part in network.encoder.frozen():
                 part.requires_grad_(False)
         groups = []
-        for name, part in network.named_children():
+        parts = [*network.named_children(), *([("adversary", method.adversary)] if method.adversary else [])]
+        for name, part in parts:
             parameters = [parameter for parameter in part.parameters() if parameter.requires_grad]
-            groups.append({"params": parameters, "share": rates.get(name, 1.0)})
+            groups.append({"params": parameters, "share": method.learning_rates.get(name, 1.0)})
         optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
         average = copy.deepcopy(network).requires_grad_(False)
-        return cls(network.train(), average, optimiser)
+        return cls(network.train(), average, method.adversary, optimiser)
 
-    def initialise(self, source: str | None, imagenet: str | None = None) -> None:
+    def initialise(self, source: str | None, method: str, imagenet: str | None = None) -> None:
         """Start from other weights: a network's, without its regressor, or ResNet-50's in the official encoder."""
         for network in (self.network, self.average):
             if imagenet is not None and isinstance(network.encoder, OfficialEncoder):
@@ -91,6 +122,9 @@ class TrainingState:
                 f"{path} holds weights of preset {header['settings']['preset']!r}, expected "
                 f"{self.network.settings.preset!r}; choose other weights or preset."
             )
+        theirs = header["metadata"].get("method", method)
+        if theirs != method:
+            raise ConfigError(f"{path} holds weights of method {theirs!r}, expected {method!r}; choose other weights.")
         own = {name: t for name, t in tensors.items() if not name.startswith(("regressor.", "statistics."))}
         load_state(self.network, own, path)
         load_state(self.average, own, path)
@@ -101,20 +135,22 @@ class TrainingState:
         cosine = settings.final_rate + (1 - settings.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
         return settings.learning_rate * min(1.0, (self.step + 1) / settings.warmup) * cosine
 
-    def update(self, loss: torch.Tensor, settings: OptimiserSettings) -> float:
-        """One optimiser step; returns the gradient's norm before clipping."""
+    def update(self, loss: torch.Tensor, settings: OptimiserSettings) -> torch.Tensor:
+        """One optimiser step; returns the norm of the network's gradient before clipping."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(settings) * group["share"]
         self.optimiser.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip or math.inf)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip or math.inf)
+        if self.adversary is not None:
+            nn.utils.clip_grad_norm_(self.adversary.parameters(), settings.clip or math.inf)
         self.optimiser.step()
         self.step += 1
         decay = min(settings.average, self.step / (self.step + 20))  # young averages follow quickly
         with torch.no_grad():
             ours, theirs = self._floats(self.average), self._floats(self.network)
             torch._foreach_lerp_(ours, theirs, 1 - decay)
-        return float(norm)
+        return norm.detach()
 
     @staticmethod
     def _floats(network: Disentangled) -> list[torch.Tensor]:
@@ -124,10 +160,13 @@ class TrainingState:
     def save(self, path: Path) -> None:
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        if self.adversary is not None:
+            tensors |= {f"adversary.{name}": tensor for name, tensor in self.adversary.state_dict().items()}
         for number, values in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": value for name, value in values.items()}
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        write_tensors(path, tensors, {"format": 1, "kind": "training", "step": self.step})
+        header = {"format": 1, "kind": "training", "step": self.step, "seconds": self.seconds}
+        write_tensors(path, tensors, header)
 
     def load(self, path: Path) -> None:
         tensors, header = read_tensors(path, "training")
@@ -137,6 +176,8 @@ class TrainingState:
             parts[part][rest] = tensor
         load_state(self.network, parts["network"], path)
         load_state(self.average, parts["average"], path)
+        if self.adversary is not None:
+            load_state(self.adversary, parts["adversary"], path)
         moments: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
         for name, tensor in parts["optimiser"].items():
             number, _, rest = name.partition(".")
@@ -147,7 +188,7 @@ class TrainingState:
             for name, value in values.items():
                 if value.shape == parameter.shape:
                     values[name] = torch.empty_like(parameter).copy_(value)
-        self.step = header["step"]
+        self.step, self.seconds = header["step"], header.get("seconds", 0.0)
 
     def export(self, path: Path, metadata: dict[str, Any]) -> None:
         path.parent.mkdir(exist_ok=True)

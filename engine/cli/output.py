@@ -34,6 +34,10 @@ class Output:
         """Print sentences or rich tables for a person."""
         self._console.print(*renderables)
 
+    def warn(self, sentence: str) -> None:
+        """Print a warning on standard error, above a bar if one is shown."""
+        self.notes.print(f"warning: {sentence}", style="yellow")
+
     def finish(self, document: Any) -> None:
         """Print the JSON document if it was asked for. Call once, last."""
         if self.as_json:

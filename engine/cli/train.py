@@ -13,7 +13,7 @@ from turncoat.engine.cli.output import Output
 
 
 def train(
-    method: Annotated[str, typer.Argument(help="the method: nsd")],
+    method: Annotated[str, typer.Argument(help="the method: nsd, cssl, drnet, ugar or supervised")],
     data: Annotated[Path, typer.Option(help="dataset to train on (its training split)")],
     out: Annotated[Path, typer.Option(help="folder of the run")],
     preset: Annotated[str, typer.Option(help="studio (what a CPU trains) or paper (the official layers)")] = "studio",
@@ -23,6 +23,8 @@ def train(
     ] = None,
     batch: Annotated[int | None, typer.Option(help="frames a step; 48 by default (studio)", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="of the weights and of the batches; 0 by default", min=0)] = None,
+    augment: Annotated[bool, typer.Option("--augment", help="jitter the colours that the encoder sees")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one")] = "auto",
     threads: Annotated[int | None, typer.Option(help="processor threads; 2 by default", min=1)] = None,
     minutes: Annotated[float | None, typer.Option(help="stop with a checkpoint after this long", min=0)] = None,
     init: Annotated[str | None, typer.Option(help="weights to start from: a file or a shipped name")] = None,
@@ -33,21 +35,23 @@ def train(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else there")] = False,
 ) -> None:
-    """Train a network without labels, from several calibrated views.
+    """Train a network: without labels (nsd, cssl, drnet, ugar), or with them as a yardstick (supervised).
 
-    Ctrl-C stops with a checkpoint; --resume goes on as if nothing had happened.
+    Ctrl-C stops with a checkpoint; --resume goes on as if nothing had happened. `torchrun --nproc-per-node N -m
+    turncoat.engine.cli train ...` shares every batch among N processes.
     """
     # Waiting threads sleep instead of spinning: on a machine that has anything else to do, training is twice as fast.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported
     from turncoat.kernels.settings import parse_overrides
     from turncoat.training.data import open_dataset
     from turncoat.training.fit import FitSettings, fit
+    from turncoat.training.jitter import AUGMENTED
     from turncoat.training.networks import preset as network_preset
     from turncoat.training.recipes import build_settings, recipe
 
     output = Output(json)
     overrides = parse_overrides(settings or [])
-    method_overrides = overrides.pop("method", {})
+    method_overrides = ({"jitter": AUGMENTED} if augment else {}) | overrides.pop("method", {})
     network_overrides = overrides.pop("network", {})
     given = {"images": images, "batch": batch, "seed": seed, "threads": threads, "init": init}
     given = {name: value for name, value in given.items() if value is not None}
@@ -56,7 +60,10 @@ def train(
     shape = network_preset(preset, **({"head": head} | network_overrides))
     with output.progress(f"training {method}", "images") as advance:
 
-        def progress(done: int, total: int, **facts: float) -> None:
+        def progress(done: int, total: int, warning: str | None = None, **facts: float) -> None:
+            if warning is not None:
+                output.warn(warning)
+                return
             shown = ("person_db_own", "person_db_rotated", "person_db_swapped")
             advance(done, total, **{name.removeprefix("person_"): facts[name] for name in shown if name in facts})
 
@@ -69,6 +76,7 @@ def train(
             method_overrides=method_overrides,
             resume=resume,
             minutes=minutes,
+            device=device,
             command=" ".join(["turncoat", *sys.argv[1:]]),
             progress=progress,
         )

@@ -1,47 +1,5 @@
 """Which machine and which versions a number came from."""
 
-import os
-import platform
-from importlib import metadata
-from typing import Any
+from turncoat.kernels.machine import PACKAGES, machine, versions
 
-PACKAGES = ("turncoat", "torch", "numpy", "pyarrow", "onnxruntime", "tensorrt")
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide numbers; those not installed are left out."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def machine(device: str = "cpu") -> dict[str, Any]:
-    """Processor, usable cores, threads of torch and, for a CUDA device, the GPU. Names no host and no user."""
-    import torch
-
-    facts: dict[str, Any] = {
-        "system": platform.system(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": device,
-    }
-    if device.startswith("cuda") and torch.cuda.is_available():
-        facts["gpu"] = torch.cuda.get_device_name(torch.device(device))
-    return facts
-
-
-def _processor() -> str:
-    """Model name of the processor, where the system tells it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+__all__ = ["PACKAGES", "machine", "versions"]

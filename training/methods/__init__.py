@@ -3,15 +3,35 @@
 from typing import Any
 
 from turncoat.kernels import ConfigError
+from turncoat.kernels.settings import Settings
+from turncoat.training.methods.base import Loss, Method, PaintingSettings
+from turncoat.training.methods.cssl import CSSL, CSSLSettings
+from turncoat.training.methods.drnet import DRNet, DRNetSettings
 from turncoat.training.methods.nsd import NSD, NSDSettings
 from turncoat.training.recipes import build_settings
 
-METHODS = {"nsd": (NSD, NSDSettings)}
+METHODS: dict[str, tuple[Any, type[Settings]]] = {
+    "nsd": (NSD, NSDSettings),
+    "cssl": (CSSL, CSSLSettings),
+    "drnet": (DRNet, DRNetSettings),
+}
 
-__all__ = ["METHODS", "NSD", "NSDSettings", "build_method"]
+__all__ = [
+    "CSSL",
+    "METHODS",
+    "NSD",
+    "CSSLSettings",
+    "DRNet",
+    "DRNetSettings",
+    "Loss",
+    "Method",
+    "NSDSettings",
+    "PaintingSettings",
+    "build_method",
+]
 
 
-def build_method(name: str, *layers: dict[str, Any]) -> NSD:
+def build_method(name: str, *layers: dict[str, Any]) -> Method:
     """The method `name` with changed settings, layer over layer; ConfigError if there is no such method or setting."""
     if name not in METHODS:
         raise ConfigError(f"There is no method {name!r}; choose one of {', '.join(METHODS)}.")

@@ -1,0 +1,11 @@
+"""Frames from disk as tensors."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def as_float(frames: np.ndarray | Tensor) -> Tensor:
+    """uint8 (B, C, H, W) -> float32 in [0, 1], planes after one another (full-frame arithmetic is fastest so)."""
+    pixels = torch.from_numpy(frames) if isinstance(frames, np.ndarray) else frames
+    return pixels.contiguous(memory_format=torch.contiguous_format).float().div_(255)
