@@ -24,15 +24,15 @@ class CompactDecoder(nn.Module):
         self.fine = nn.Sequential(ConvNormReLU(64, 64), ConvNormReLU(64, 48))
         self.out = nn.Conv2d(48, 4 * 4, 3, 1, 1)
 
-    def features(self, pose_code: Tensor) -> Tensor:
-        """(B, 600) -> (B, 32, R/8, R/8), all that the pose code says."""
+    def features(self, pose_code: Tensor, background: Tensor | None = None) -> Tensor:
+        """(B, 600) -> (B, 32, R/8, R/8), all that the pose code says. The background is pasted later."""
         return F.relu(self.from_pose(pose_code)).view(-1, 32, self.cells, self.cells)
 
     def forward(self, appearance: Tensor, features: Tensor) -> Tensor:
         """(B, 128) and features -> (B, 4, R, R): normalised colours and the mask's logit."""
-        x = self.mix(_join(appearance, features))
-        x = self.middle(_double(x))
-        x = self.fine(_double(x))
+        x = self.mix(join_codes(appearance, features))
+        x = self.middle(double(x))
+        x = self.fine(double(x))
         return F.pixel_shuffle(self.out(x), 2)
 
 
@@ -59,29 +59,25 @@ class OfficialDecoder(nn.Module):
                 nn.init.xavier_normal_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    def features(self, pose_code: Tensor) -> Tensor:
-        """(B, 600) -> (B, 128, R/8, R/8), all that the pose code says."""
+    def features(self, pose_code: Tensor, background: Tensor | None = None) -> Tensor:
+        """(B, 600) -> (B, 128, R/8, R/8), all that the pose code says. The background is pasted later."""
         return F.relu(self.dropout(self.from_pose(pose_code))).view(-1, 128, self.cells, self.cells)
 
     def forward(self, appearance: Tensor, features: Tensor) -> Tensor:
         """(B, 128) and features -> (B, 4, R, R): normalised colours and the mask's logit."""
-        x = _join(appearance, features)
+        x = join_codes(appearance, features)
         for step in self.steps:
-            x = step(_double(x))
+            x = step(double(x))
         return self.out(x)
 
 
-def build_decoder(settings: NetworkSettings) -> CompactDecoder | OfficialDecoder:
-    """The decoder of a preset."""
-    return CompactDecoder(settings) if settings.preset == "studio" else OfficialDecoder(settings)
-
-
-def _join(appearance: Tensor, features: Tensor) -> Tensor:
+def join_codes(appearance: Tensor, features: Tensor) -> Tensor:
     """The appearance code tiled over the map and put first (1.5)."""
     size = features.shape[-2:]
     tiled = appearance[:, :, None, None].expand(-1, -1, *size).to(features.dtype)
     return torch.cat([tiled, features], dim=1).contiguous(memory_format=torch.channels_last)
 
 
-def _double(x: Tensor) -> Tensor:
+def double(x: Tensor) -> Tensor:
+    """Twice as high and wide, bilinear."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)

@@ -7,6 +7,7 @@ from turncoat.kernels.settings import Settings
 
 Head = Literal["official", "wide"]
 Regressor = Literal["standardised", "literal"]
+Paints = Literal["person", "crop", "nothing"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -18,6 +19,9 @@ class NetworkSettings(Settings):
     preset: "studio" (compact layers, what a CPU trains) or "paper" (the official layers, 1.2 to 1.5).
     head: "official" passes everything through one vector of 128 sigmoids (1.3), so that the pose code determines the
         appearance code by construction; "wide" maps the last feature map straight to the 728 numbers [choice].
+    paints: what the decoder makes. "person": colours and mask of a person, put where the detector found one (NSD, CSSL,
+        DRNet); "crop": a whole crop with its background, without detector and mask: both are given (UGAR, methods
+        section 2); "nothing": there is no decoder, the network only predicts poses.
     frame_size: height and width of a frame in pixels. Official frames: not in its code; 500 [choice].
     crop_size: height and width of a crop. 128 in the paper.
     appearance_size, pose_points: |h_a| = 128 and 200 points of three coordinates (1.3).
@@ -35,6 +39,7 @@ class NetworkSettings(Settings):
 
     preset: Literal["studio", "paper"]
     head: Head = "official"
+    paints: Paints = "person"
     frame_size: int
     crop_size: int
     appearance_size: int = 128

@@ -22,10 +22,21 @@ class Codes(NamedTuple):
     box: Tensor
 
 
+class Given(NamedTuple):
+    """Where the people of a batch are, for networks that do not find out themselves (`networks.given`).
+
+    box: (B, 4) float32, as in `Codes`.
+    mask: (B, 1, H, W) float32 in [0, 1], where a person may be repainted.
+    """
+
+    box: Tensor
+    mask: Tensor
+
+
 class Canvas(NamedTuple):
     """All of a repainting that does not depend on the appearance code (Algorithm 1 keeps it fixed).
 
-    features: (B, C, h, w) decoder features of the pose code.
+    features: (B, C, h, w) decoder features of the pose code, and of the background where the decoder paints it.
     mask: (B, 1, H, W) in [0, 1], the person's mask at full frame; its maxima are never recomputed.
     base: (B, 3, H, W), ``background * (1 - mask)``.
     box: (B, 4), where the crop lies in the frame.
