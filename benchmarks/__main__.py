@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HELPERS = {"__init__", "__main__", "measure"}
+HELPERS = {"__init__", "__main__", "measure", "gpu_check"}
 
 
 def main(names: list[str]) -> int:

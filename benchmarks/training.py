@@ -2,8 +2,8 @@
 
 python benchmarks/training.py DATASET [--methods nsd,cssl,drnet] [--steps 20] [--threads 2] [--device auto]
 
-A step is: read a batch, move it, loss, gradient, optimiser, average. Reading is timed apart in the same steps, by itself;
-its share is what training would gain if frames came for nothing. In steps of the method's own batch size.
+A step is: read a batch, move it, loss, gradient, optimiser, average. Reading is timed apart in the same steps; its
+share is what training would gain if frames came for nothing.
 """
 
 import argparse
