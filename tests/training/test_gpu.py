@@ -93,13 +93,8 @@ def test_the_picture_loss_and_its_gradient():
     assert (found[0][1] - found[1][1]).abs().max() < 1e-3 * found[0][1].abs().max()
 
 
-OVERRIDES = {
-    "nsd": {},
-    "cssl": {"aways": 1, "d_near_s": 0.4, "d_far_s": 0.9},
-    "drnet": {},
-    "ugar": {},
-    "supervised": {},
-}
+METHODS = ("nsd", "cssl", "drnet", "ugar", "supervised")
+WINDOWS = {"aways": 1, "d_near_s": 0.4, "d_far_s": 0.9}
 
 
 @pytest.mark.parametrize("method", METHODS)
