@@ -3,19 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from turncoat.kernels import DataError
 from turncoat.training.losses import (
     BoxPriorSettings,
     ImageLossSettings,
     OfficialImageLoss,
-    align_colours,
+    PictureLoss,
     box_prior,
     image_loss,
     image_loss_reference,
+    named_image_loss,
 )
-from turncoat.training.networks.imagenet import ResNet18Features
 
 
 def pictures(seed=0, size=(20, 28)):
@@ -78,47 +76,11 @@ def test_a_perfect_picture_costs_nothing_and_pushes_nowhere():
     assert result.loss.item() == 0 and synthesis.grad.abs().max() == 0
 
 
-def test_aligned_colours_have_the_targets_mean_and_deviation():
-    picture, target = torch.rand(2, 3, 9, 9, dtype=torch.float64), 3 * torch.rand(2, 3, 9, 9, dtype=torch.float64)
-    aligned = align_colours(picture, target)
-    assert torch.allclose(aligned.mean((2, 3)), target.mean((2, 3)))
-    assert torch.allclose(aligned.std((2, 3)), target.std((2, 3)), rtol=1e-3)
-
-
-def test_the_official_loss_forgives_colour_but_not_shape():
-    target = torch.rand(2, 3, 16, 16)
-    loss = OfficialImageLoss()
-    assert loss(0.3 * target - 1, target) < 1e-6 < loss(target.flip(-1), target)
-
-
-def test_the_perceptual_term_compares_features_of_a_resnet_that_never_trains(tmp_path):
-    torch.manual_seed(0)
-    features = ResNet18Features()
-    assert not features.train().training
-    names = {"first.0": "conv1", "first.1": "bn1", "second.0": "conv2", "second.1": "bn2", "shortcut": "downsample"}
-    weights = {}
-    for name, tensor in features.state_dict().items():
-        name = name.replace("stem.0", "conv1").replace("stem.1", "bn1")
-        for ours, theirs in names.items():
-            name = name.replace(ours, theirs)
-        weights[name] = tensor
-    save_file(weights, tmp_path / "resnet18.safetensors")
-    target = torch.rand(2, 3, 32, 32)
-    picture = target.flip(-1).requires_grad_()
-    plain, perceptual = OfficialImageLoss(), OfficialImageLoss(tmp_path / "resnet18.safetensors")
-    assert perceptual(target, target) < 1e-6 and perceptual(picture, target) > plain(picture, target)
-    perceptual(picture, target).backward()
-    assert picture.grad.abs().max() > 0
-    assert all(
-        torch.equal(a, b) for a, b in zip(perceptual.features.state_dict().values(), weights.values(), strict=True)
-    )
-    assert [tuple(f.shape[1:]) for f in features(target)] == [(64, 16, 16), (64, 8, 8), (128, 4, 4)]
-    del weights["layer2.1.conv2.weight"]
-    save_file(weights, tmp_path / "resnet18.safetensors")
-    with pytest.raises(DataError, match=r"lacks 'layer2.1.second.0.weight'"):
-        OfficialImageLoss(tmp_path / "resnet18.safetensors")
-    with pytest.raises(DataError, match="no ImageNet weights at"):
-        OfficialImageLoss(tmp_path / "nowhere.safetensors")
+def test_the_former_official_loss_is_the_one_of_that_name():
+    synthesis, frames, _ = pictures()
+    former = OfficialImageLoss()((synthesis - 0.45) / 0.225, (frames - 0.45) / 0.225)
+    settings = named_image_loss("official").model_copy(update={"perceptual": 0.0})
+    assert PictureLoss(settings)(synthesis, frames).loss.item() == pytest.approx(former.item(), rel=0.01)
 
 
 def test_threads_stay_as_they_were():

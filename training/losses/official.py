@@ -4,19 +4,11 @@ from pathlib import Path
 
 from torch import Tensor
 
+from turncoat.training.losses.perceptual import align_colours
 from turncoat.training.networks.imagenet import ResNet18Features
 
 RGB_WEIGHT = 1.0
 PERCEPTUAL_WEIGHT = 2.0
-
-
-def align_colours(picture: Tensor, target: Tensor) -> Tensor:
-    """`picture` (B, C, H, W), standardised an image and channel at a time, with the mean and deviation of `target`.
-
-    The gradient flows through. Source: NSD's instance colour alignment, also applied to feature maps.
-    """
-    standard = (picture - _mean(picture)) / (_std(picture) + 1e-5)
-    return standard * _std(target) + _mean(target)
 
 
 class OfficialImageLoss:
@@ -37,11 +29,3 @@ class OfficialImageLoss:
             terms = [(align_colours(a, b) - b).square().mean() for a, b in zip(ours, theirs, strict=True)]
             loss = loss + PERCEPTUAL_WEIGHT * sum(terms) / len(terms)
         return loss
-
-
-def _mean(pictures: Tensor) -> Tensor:
-    return pictures.mean((2, 3), keepdim=True)
-
-
-def _std(pictures: Tensor) -> Tensor:
-    return pictures.std((2, 3), keepdim=True)
