@@ -35,7 +35,7 @@ _PAPER_PAINTING: dict[str, Any] = {
     "mask": 0.0,
     "cycle": 0.0,
     "everyday": None,
-    "box": {"weight": 0.1, "target": 0.4, "stretch": 1.5},
+    "box": {"weight": 0.1, "target": 0.4, "stretch": 1.5, "centre_y": 0.0},
     "detector_rate": 1.0,
     "decoder_rate": 0.2,
 }
