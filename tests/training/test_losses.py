@@ -96,7 +96,7 @@ def test_threads_stay_as_they_were():
 
 
 def test_the_crop_prior_is_zero_at_its_target_and_holds_only_means():
-    settings = BoxPriorSettings(weight=1.0, target=0.4, stretch=1.5)
+    settings = BoxPriorSettings(weight=1.0, target=0.4, stretch=1.5, centre_y=0.0)
     at_target = torch.tensor([[0.4 / 1.5, 0.4, 0.0, 0.0]])
     assert box_prior(at_target, 64, 64, settings).item() == pytest.approx(0, abs=1e-12)
     spread = torch.tensor([[0.1, 0.2, 0.3, -0.5], [2 * 0.4 / 1.5 - 0.1, 0.6, -0.3, 0.5]])
@@ -104,12 +104,14 @@ def test_the_crop_prior_is_zero_at_its_target_and_holds_only_means():
     assert box_prior(at_target + 0.1, 64, 64, settings) > 0.01
 
 
-def test_the_official_crop_prior_pulls_a_square_frame_to_267_by_4():
-    settings = BoxPriorSettings(weight=0.1, target=0.4, stretch=1.5)
+@pytest.mark.parametrize("centre_y", [0.0, 0.2])
+def test_the_crop_prior_pulls_a_square_frame_to_its_size_and_place(centre_y):
+    """The official one, with the middle at 0: to .267 by .4."""
+    settings = BoxPriorSettings(weight=0.1, target=0.4, stretch=1.5, centre_y=centre_y)
     box = torch.tensor([[0.698, 0.698, 0.3, -0.3]]).requires_grad_()
     optimiser = torch.optim.SGD([box], lr=1.0)
     for _ in range(500):
         optimiser.zero_grad()
         box_prior(box, 64, 64, settings).backward()
         optimiser.step()
-    assert np.allclose(box.detach().numpy(), [[0.2667, 0.4, 0.0, 0.0]], atol=1e-3)
+    assert np.allclose(box.detach().numpy(), [[0.2667, 0.4, 0.0, centre_y]], atol=1e-3)
