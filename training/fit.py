@@ -122,6 +122,7 @@ def fit(
         folder = check_output_folder(folder, resume or distributed.rank() > 0)
         settings = settings.model_copy(update={"precision": _precision(settings, place, folder, resume)})
         learner = build_method(method, recipe(method, network_settings.preset).method, method_overrides or {})
+        network_settings = network_settings.model_copy(update={"paints": learner.paints})
         rows = dataset.select(split="train")
         learner.check_batch(settings.batch)
         sampler = learner.sampler(dataset, rows, settings.batch, settings.seed)  # refuses what it cannot draw from

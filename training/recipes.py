@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from turncoat.kernels import ConfigError
 from turncoat.kernels.settings import Settings, describe
+from turncoat.training.losses import IMAGE_LOSSES
 
 Model = TypeVar("Model", bound=Settings)
 
@@ -30,7 +31,7 @@ _PAPER_FIT: dict[str, Any] = {
     "precision": "float32",
 }
 _PAPER_PAINTING: dict[str, Any] = {
-    "loss": "official",
+    "image": IMAGE_LOSSES["official"].model_dump(),
     "swap": 1.0,
     "mask": 0.0,
     "cycle": 0.0,
@@ -51,6 +52,22 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "paper": Recipe(_PAPER_FIT | {"batch": 22}, _PAPER_PAINTING),
     },
     "drnet": {"studio": Recipe({}, {}), "paper": Recipe(_PAPER_FIT, _PAPER_PAINTING)},
+    "ugar": {
+        "studio": Recipe({}, {}),
+        # 400,000 iterations of 32 frames "are good", says its code (methods 1.8, 2).
+        "paper": Recipe(
+            _PAPER_FIT | {"batch": 32, "images": 12_800_000},
+            {
+                "image": IMAGE_LOSSES["ugar"].model_dump(),
+                "view": 0.5,
+                "swap": 1.0,
+                "cycle": 0.0,
+                "everyday": None,
+                "decoder_rate": 1.0,
+            },
+        ),
+    },
+    "supervised": {"studio": Recipe({}, {}), "paper": Recipe({"precision": "float32"}, {})},
 }
 
 

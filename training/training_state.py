@@ -109,7 +109,8 @@ class TrainingState:
         return cls(network.train(), average, method.adversary, optimiser)
 
     def initialise(self, source: str | None, method: str, imagenet: str | None = None) -> None:
-        """Start from other weights: a network's, without its regressor, or ResNet-50's in the official encoder."""
+        """Start from other weights: a network's, without its regressor unless the method trains one, or ResNet-50's in
+        the official encoder."""
         for network in (self.network, self.average):
             if imagenet is not None and isinstance(network.encoder, OfficialEncoder):
                 load_encoder(network.encoder, imagenet)
@@ -125,7 +126,8 @@ class TrainingState:
         theirs = header["metadata"].get("method", method)
         if theirs != method:
             raise ConfigError(f"{path} holds weights of method {theirs!r}, expected {method!r}; choose other weights.")
-        own = {name: t for name, t in tensors.items() if not name.startswith(("regressor.", "statistics."))}
+        foreign = ("statistics.",) if self.network.has_regressor else ("regressor.", "statistics.")
+        own = {name: t for name, t in tensors.items() if not name.startswith(foreign)}
         load_state(self.network, own, path)
         load_state(self.average, own, path)
 

@@ -64,7 +64,7 @@ def train(
             if warning is not None:
                 output.warn(warning)
                 return
-            shown = ("person_db_own", "person_db_rotated", "person_db_swapped")
+            shown = ("person_db_own", "person_db_rotated", "person_db_swapped", "mpjpe_mm")
             advance(done, total, **{name.removeprefix("person_"): facts[name] for name in shown if name in facts})
 
         result = fit(
@@ -83,7 +83,6 @@ def train(
     what = "Trained" if result.done else "Stopped; resume with --resume:"
     total = fit_settings.steps * fit_settings.batch
     output.show(f"{what} {result.images:,} of {total:,} images, {result.images_per_s:.0f} images/s")
-    output.show(
-        f"The network is {out / 'network.safetensors'}; next: turncoat fit-regressor {out} --data ... --out ..."
-    )
+    following = "turncoat evaluate" if method == "supervised" else "turncoat fit-regressor"
+    output.show(f"The network is {out / 'network.safetensors'}; next: {following} {out} --data ...")
     output.finish(result._asdict() | {"network": str(out / "network.safetensors")})

@@ -132,7 +132,7 @@ def test_the_paper_preset_trains_by_the_official_recipe(dataset, tmp_path):
     chosen = build_settings(FitSettings, recipe("nsd", "paper").fit, {"images": 4, "batch": 4, "threads": 1})
     assert fit(dataset, tmp_path / "run", shape, chosen).done
     document = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert document["method_settings"]["loss"] == "official" and document["method_settings"]["decoder_rate"] == 0.2
+    assert document["method_settings"]["image"]["align"] and document["method_settings"]["decoder_rate"] == 0.2
     assert document["fit"]["clip"] is None and document["fit"]["final_rate"] == 1.0
     assert load_network(tmp_path / "run").settings == shape
 

@@ -12,7 +12,7 @@ from turncoat.kernels.resample import resample
 from turncoat.training.checkpoint import load_network
 from turncoat.training.data import open_dataset
 from turncoat.training.fit import FitSettings, fit
-from turncoat.training.losses import ImageLossSettings, image_loss
+from turncoat.training.losses import PictureLoss
 from turncoat.training.networks import Disentangled, preset
 
 pytestmark = pytest.mark.gpu
@@ -86,7 +86,7 @@ def test_the_picture_loss_and_its_gradient():
     found = []
     for device in ("cpu", "cuda"):
         synthesis = pictures(2, 4, 3, 64, 64).to(device).requires_grad_(True)
-        loss = image_loss(synthesis, frames.to(device), background.to(device), ImageLossSettings()).loss
+        loss = PictureLoss()(synthesis, frames.to(device), background.to(device)).loss
         loss.backward()
         found.append((loss.item(), synthesis.grad.cpu()))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)

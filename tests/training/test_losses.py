@@ -7,12 +7,9 @@ import torch
 from turncoat.training.losses import (
     BoxPriorSettings,
     ImageLossSettings,
-    OfficialImageLoss,
     PictureLoss,
     box_prior,
-    image_loss,
     image_loss_reference,
-    named_image_loss,
 )
 
 
@@ -36,7 +33,7 @@ def pictures(seed=0, size=(20, 28)):
 )
 def test_the_compiled_loss_equals_the_reference_in_value_and_gradient(settings):
     synthesis, frames, background = pictures()
-    ours = image_loss(synthesis, frames, background, settings)
+    ours = PictureLoss(settings)(synthesis, frames, background)
     reference = image_loss_reference(synthesis, frames, background, settings)
     (ours_gradient,) = torch.autograd.grad(2 * ours.loss, synthesis)
     (reference_gradient,) = torch.autograd.grad(2 * reference.loss, synthesis)
@@ -71,16 +68,9 @@ def test_the_reference_is_its_formula():
 def test_a_perfect_picture_costs_nothing_and_pushes_nowhere():
     _, frames, background = pictures()
     synthesis = frames.clone().requires_grad_()
-    result = image_loss(synthesis, frames, background, ImageLossSettings())
+    result = PictureLoss(ImageLossSettings())(synthesis, frames, background)
     result.loss.backward()
     assert result.loss.item() == 0 and synthesis.grad.abs().max() == 0
-
-
-def test_the_former_official_loss_is_the_one_of_that_name():
-    synthesis, frames, _ = pictures()
-    former = OfficialImageLoss()((synthesis - 0.45) / 0.225, (frames - 0.45) / 0.225)
-    settings = named_image_loss("official").model_copy(update={"perceptual": 0.0})
-    assert PictureLoss(settings)(synthesis, frames).loss.item() == pytest.approx(former.item(), rel=0.01)
 
 
 def test_threads_stay_as_they_were():
@@ -89,7 +79,7 @@ def test_threads_stay_as_they_were():
     torch.set_num_threads(1)
     try:
         synthesis, frames, background = pictures()
-        image_loss(synthesis, frames, background, ImageLossSettings())
+        PictureLoss(ImageLossSettings())(synthesis, frames, background)
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)

@@ -2,8 +2,7 @@
 
 from turncoat.training.losses.box import BoxPriorSettings, box_prior
 from turncoat.training.losses.colours import colour_loss_reference as image_loss_reference
-from turncoat.training.losses.image import PictureLoss, image_loss
-from turncoat.training.losses.official import OfficialImageLoss
+from turncoat.training.losses.image import PictureLoss
 from turncoat.training.losses.perceptual import align_colours
 from turncoat.training.losses.settings import IMAGE_LOSSES, ImageLoss, ImageLossSettings, named_image_loss
 from turncoat.training.losses.structure import ms_ssim, structure_distance
@@ -13,11 +12,9 @@ __all__ = [
     "BoxPriorSettings",
     "ImageLoss",
     "ImageLossSettings",
-    "OfficialImageLoss",
     "PictureLoss",
     "align_colours",
     "box_prior",
-    "image_loss",
     "image_loss_reference",
     "ms_ssim",
     "named_image_loss",

@@ -76,10 +76,5 @@ class PictureLoss:
         return self.features.to(picture)(picture, frames)
 
 
-def image_loss(synthesis: Tensor, frames: Tensor, background: Tensor | None, settings: ImageLossSettings) -> ImageLoss:
-    """`PictureLoss` of these settings, once. Where settings name a weights file, keep a `PictureLoss` instead."""
-    return PictureLoss(settings)(synthesis, frames, background)
-
-
 def _full_precision(pictures: Tensor) -> Tensor:
     return pictures.float() if pictures.dtype in (torch.bfloat16, torch.float16) else pictures

@@ -1,4 +1,4 @@
-"""Self-supervised methods: what a batch is and what is minimised on it. Adding a method is adding a file."""
+"""Methods: what a batch is and what is minimised on it. Adding one is adding a file and its line in METHODS."""
 
 from typing import Any
 
@@ -8,18 +8,23 @@ from turncoat.training.methods.base import Loss, Method, PaintingSettings
 from turncoat.training.methods.cssl import CSSL, CSSLSettings
 from turncoat.training.methods.drnet import DRNet, DRNetSettings
 from turncoat.training.methods.nsd import NSD, NSDSettings
+from turncoat.training.methods.supervised import Supervised, SupervisedSettings
+from turncoat.training.methods.ugar import UGAR, UGARSettings
 from turncoat.training.recipes import build_settings
 
 METHODS: dict[str, tuple[Any, type[Settings]]] = {
     "nsd": (NSD, NSDSettings),
     "cssl": (CSSL, CSSLSettings),
     "drnet": (DRNet, DRNetSettings),
+    "ugar": (UGAR, UGARSettings),
+    "supervised": (Supervised, SupervisedSettings),
 }
 
 __all__ = [
     "CSSL",
     "METHODS",
     "NSD",
+    "UGAR",
     "CSSLSettings",
     "DRNet",
     "DRNetSettings",
@@ -27,6 +32,9 @@ __all__ = [
     "Method",
     "NSDSettings",
     "PaintingSettings",
+    "Supervised",
+    "SupervisedSettings",
+    "UGARSettings",
     "build_method",
 ]
 

@@ -19,7 +19,7 @@ from turncoat.training import distributed
 from turncoat.training.data import Dataset
 from turncoat.training.data.tensors import as_float
 from turncoat.training.jitter import Jitter, JitterSettings, draw_jitter
-from turncoat.training.losses import BoxPriorSettings, ImageLossSettings, OfficialImageLoss, box_prior, image_loss
+from turncoat.training.losses import BoxPriorSettings, ImageLossSettings, PictureLoss, box_prior
 from turncoat.training.networks import Codes, Disentangled
 
 Fact = float | Tensor
@@ -48,12 +48,14 @@ class Method(ABC):
     """A way to train a network, as the training loop sees it. Adding one is adding a file and its line in METHODS.
 
     name: as on the command line.
+    paints: what its networks paint, as in `NetworkSettings.paints`.
     group_size: frames of a group.
     uses_labels: whether it sees ground truth.
     adversary: a module that is trained against the network, or None.
     """
 
     name: ClassVar[str]
+    paints: ClassVar[Literal["person", "crop", "nothing"]] = "person"
     group_size: int = 1
     uses_labels: bool = False
     adversary: nn.Module | None = None
@@ -135,11 +137,9 @@ def part_of(draw: Any, part: slice, device: torch.device) -> Any:
 class PaintingSettings(Settings):
     """What the methods that repaint whole frames have in common.
 
-    loss: "studio" (`losses.image`, [choice]) or "official" (`losses.official`: colours aligned, perceptual features).
-    perceptual: ResNet-18 weights (a safetensors file) for the official loss's features; no such term where None.
     swap: probability that a group exchanges its appearance codes; always, or never, in the official code; .8 [choice],
         so that a frame's own appearance is seen too.
-    image: weights of the studio picture loss, [choice].
+    image: the picture loss: colour terms, alignment, perceptual term (`losses.IMAGE_LOSSES` names whole sets).
     box: the crop prior.
     mask: weight of the mask's mean, which keeps it from growing over background that looks right anyway. [choice]
     cycle: weight of the distance between the pose code that made a synthesis and the one read from it again, in units
@@ -154,8 +154,6 @@ class PaintingSettings(Settings):
         the rest of the network time to follow. (The official code slows the decoder alone, by 5, methods 1.8.)
     """
 
-    loss: Literal["studio", "official"] = "studio"
-    perceptual: str | None = None
     swap: float = Field(0.8, ge=0, le=1)
     image: ImageLossSettings = ImageLossSettings()
     box: BoxPriorSettings = BoxPriorSettings()
@@ -176,16 +174,11 @@ class PaintingMethod(Method):
 
     def __init__(self, settings: PaintingSettings) -> None:
         super().__init__(settings)
-        official = settings.loss == "official"
-        self.official_loss = OfficialImageLoss(settings.perceptual) if official else None
+        self.picture_loss = PictureLoss(settings.image)
 
     @property
     def learning_rates(self) -> dict[str, float]:
         return {"detector": self.settings.detector_rate, "decoder": self.settings.decoder_rate}
-
-    def begin(self, network: Disentangled, dataset: Dataset, rows: np.ndarray) -> None:
-        if self.official_loss is not None and self.official_loss.features is not None:
-            self.official_loss.features.to(network.mean.device)
 
     def draw_jitter(self, random: np.random.Generator, size: int) -> Jitter | None:
         """Colour changes of a batch, or None where the settings ask for none."""
@@ -210,12 +203,9 @@ class PaintingMethod(Method):
         settings = self.settings
         height, width = frames.shape[-2:]
         synthesis, mask = network.synthesise(appearance, pose_code, box, background, clamp=False)
-        image = image_loss(synthesis, frames, background, settings.image)
-        picture = image.loss
-        if self.official_loss is not None:
-            picture = self.official_loss(*((each - network.mean) / network.std for each in (synthesis, frames)))
+        image = self.picture_loss(synthesis, frames, background)
         covered = mask.mean()
-        loss = picture + box_prior(distributed.gather(box), height, width, settings.box) + settings.mask * covered
+        loss = image.loss + box_prior(distributed.gather(box), height, width, settings.box) + settings.mask * covered
         facts: Facts = {
             "loss": (loss.detach(), 1),
             "mask_mean": (covered.detach(), 1),

@@ -84,7 +84,6 @@ class DRNet(PaintingMethod):
         return super().learning_rates | {"adversary": self.settings.adversary_rate}
 
     def begin(self, network: Disentangled, dataset: Dataset, rows: np.ndarray) -> None:
-        super().begin(network, dataset, rows)
         self.subjects = sorted(set(dataset.column("subject")[rows].tolist()))
         size = network.settings.pose_size
         shape = (2 * size, 1) if self.settings.adversary == "pairs" else (size, len(self.subjects))

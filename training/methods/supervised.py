@@ -6,7 +6,7 @@ method's. The judge is an independent eye that was shown no fixed pairing of clo
 old pose in an attacked frame, the attack changed clothes and not the pose. Both are ours, not the paper's. [choice]
 """
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class Supervised(Method):
     """The method as the training loop sees it. Its frames are those that NSD sees with the same seed."""
 
     name = "supervised"
-    paints: ClassVar[str] = "nothing"
+    paints = "nothing"
     group_size = GROUP
     uses_labels = True
 

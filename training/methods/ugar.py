@@ -6,7 +6,7 @@ methods section 2. Given crops are the dataset's boxes; they are not turned towa
 of the real cameras, as in NSD (the official crops are corrected for perspective). [choice]
 """
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from turncoat.training import distributed
 from turncoat.training.data import Dataset
 from turncoat.training.data.samplers import ViewPairs
 from turncoat.training.jitter import JitterSettings
-from turncoat.training.losses import ImageLossSettings, image_loss
+from turncoat.training.losses import ImageLossSettings, PictureLoss
 from turncoat.training.methods.base import Facts, Loss, Method, PaintingMethod, with_box
 from turncoat.training.methods.nsd import GROUP, NSD, Exchange, NSDSettings, rotate
 from turncoat.training.networks import Disentangled, Given, given_of
@@ -66,13 +66,14 @@ class UGAR(Method):
     """The method as the training loop sees it; batches and exchanges are NSD's."""
 
     name = "ugar"
-    paints: ClassVar[str] = "crop"
+    paints = "crop"
     group_size = GROUP
 
     def __init__(self, settings: UGARSettings | None = None) -> None:
         super().__init__(settings or UGARSettings())
         shared = {name: getattr(self.settings, name) for name in ("view", "swap", "everyday", "jitter")}
         self._views = NSD(NSDSettings(**shared))
+        self.picture_loss = PictureLoss(self.settings.image)
 
     settings: UGARSettings
 
@@ -104,7 +105,7 @@ class UGAR(Method):
         appearance = codes.appearance[draw.appearance]
         crop = network.decode_crop(appearance, pose_code, batch.box, batch.background)
         frames, background = (self._crop(network, pictures, batch.box) for pictures in (batch.frames, batch.background))
-        image = image_loss(crop, frames, background, self.settings.image)
+        image = self.picture_loss(crop, frames, background)
         loss = image.loss
         own = draw.pose == torch.arange(len(crop), device=crop.device)
         same = draw.appearance == draw.pose
