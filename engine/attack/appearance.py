@@ -15,20 +15,23 @@ from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.slots import fill, join, take
 from turncoat.engine.attack.spaces import Raw, Space, Whitened
 from turncoat.kernels.errors import ConfigError
+from turncoat.training.networks import Given, guide
 
 
-def admit_codes(pair: Pair, frames: Tensor, background: Tensor) -> Admitted:
+def admit_codes(pair: Pair, frames: Tensor, background: Tensor, given: Given | None = None) -> Admitted:
     """Encode, decode once, fix the mask (Algorithm 1, lines 1 to 5), in float32.
 
     Args:
         pair: generator and target.
         frames: (N, 3, H, W) float32 in [0, 1].
         background: (N, 3, H, W) float32 in [0, 1], the same scenes without the person.
+        given: where the people are, for networks that are told.
     """
     with torch.no_grad(), compute_in(torch.float32, pair.generator):
-        codes = pair.generator.encode(frames)
-        canvas = pair.generator.canvas(codes, background)
-    return admit(pair, pair.generator, codes.appearance, canvas, frames, codes.box)
+        generator = guide(pair.generator, given)
+        codes = generator.encode(frames)
+        canvas = generator.canvas(codes, background)
+    return admit(pair, pair.generator, codes.appearance, canvas, frames, codes.box, given)
 
 
 def space_of(name: str, generator: Any, device: torch.device) -> tuple[Space, float | None]:
@@ -80,7 +83,8 @@ def attack_codes(
     error_best = to_numpy(admitted.error_initial).copy()
     curve: list[np.ndarray | None] = [None] * count
     for piece in standing.split(settings.batch):
-        slots = fill(x_start[piece], admitted.clean_pose[piece], take(admitted.canvas, piece))
+        canvas, given = take(admitted.canvas, piece), take(admitted.given, piece)
+        slots = fill(x_start[piece], admitted.clean_pose[piece], canvas, given=given)
         found = ascend(pair, pair.generator, slots, space, rule)
         x[piece] = found.x
         _spread(piece.tolist(), found, outcome, iterations, checks, confirmed, error_best, curve)
@@ -130,11 +134,13 @@ def crop_size(generator: Any, frames: Tensor) -> int:
     return int(getattr(getattr(generator, "settings", None), "crop_size", frames.shape[-1] // 2))
 
 
-def admit_in_batches(pair: Pair, frames: np.ndarray, backgrounds: np.ndarray, batch: int) -> Admitted:
+def admit_in_batches(
+    pair: Pair, frames: np.ndarray, backgrounds: np.ndarray, batch: int, given: Given | None = None
+) -> Admitted:
     """`admit_codes` of uint8 pictures (N, 3, H, W), a batch at a time."""
     pieces = [
-        admit_codes(pair, pair.frames(frames[at : at + batch]), pair.frames(backgrounds[at : at + batch]))
-        for at in range(0, len(frames), batch)
+        admit_codes(pair, pair.frames(frames[piece]), pair.frames(backgrounds[piece]), take(given, piece))
+        for piece in (slice(at, at + batch) for at in range(0, len(frames), batch))
     ]
     joined: Admitted = join(pieces)
     return joined

@@ -13,6 +13,7 @@ from turncoat.engine.attack.slots import Slots, keep, step
 from turncoat.engine.attack.spaces import Space
 from turncoat.export.attack_step import Objective, Painter, attack_step
 from turncoat.kernels.pose_error import mpjpe
+from turncoat.training.networks import guide
 
 PATIENCE = 8  # iterations after which a failed check is repeated although the error has not risen
 
@@ -104,8 +105,9 @@ def ascend(pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule)
     while slots.size:
         appearance = space.appearance(slots.x)
         with pair.reduced():
+            target = guide(pair.target, slots.given)
             pose, gradient = attack_step(
-                painter, pair.target, appearance, slots.canvas, slots.reference, weight, 1.0, objective=rule.objective
+                painter, target, appearance, slots.canvas, slots.reference, weight, 1.0, objective=rule.objective
             )
         gradient = space.pull_back(gradient.float())
         error = mpjpe(pose.float(), slots.reference)  # (S,)
@@ -154,7 +156,8 @@ def ascend(pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule)
 
 def _verified(pair: Pair, painter: Painter, slots: Slots, appearance: Tensor) -> Tensor:
     """Error, mm, (S,), of the float32 reference on the 8-bit frames of these slots."""
-    return mpjpe(pair.predict_rounded(reference_paint(pair, painter, appearance, slots.canvas)), slots.reference)
+    painted = reference_paint(pair, painter, appearance, slots.canvas)
+    return mpjpe(pair.predict_rounded(painted, slots.given), slots.reference)
 
 
 def reference_paint(pair: Pair, painter: Painter, appearance: Tensor, canvas: Any) -> Tensor:

@@ -23,6 +23,7 @@ from turncoat.engine.attack.slots import fill, join, take
 from turncoat.engine.attack.spaces import ColourBox
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.recompose import recompose
+from turncoat.training.networks import Given
 
 FREE_LOW, FREE_HIGH = 0.05, 0.95
 FREE_STEP, STEPS_PER_BUDGET = 0.05, 10  # step size: a tenth of the budget
@@ -69,7 +70,7 @@ class Drawn(NamedTuple):
     strongest: Tensor  # (N, G, 3), the draw with the largest error
 
 
-def admit_colours(pair: Pair, pictures: np.ndarray, layers: Any, batch: int) -> Dressed:
+def admit_colours(pair: Pair, pictures: np.ndarray, layers: Any, batch: int, given: Given | None = None) -> Dressed:
     """Predict on stored frames and on their recomposition.
 
     Args:
@@ -77,6 +78,7 @@ def admit_colours(pair: Pair, pictures: np.ndarray, layers: Any, batch: int) -> 
         pictures: uint8 (N, 3, H, W), as stored.
         layers: of these frames, from `Dataset.layers`.
         batch: samples computed together.
+        given: where the people are, for networks that are told.
     """
     garment = torch.as_tensor(np.asarray(layers.garment), dtype=torch.bool, device=pair.device)
     pieces, colours = [], []
@@ -87,7 +89,8 @@ def admit_colours(pair: Pair, pictures: np.ndarray, layers: Any, batch: int) -> 
         )
         fixed = recompose(shading[:, ~garment], own[:, ~garment], rest, clamp=False)
         fabric = Fabric(shading[:, garment].contiguous(), fixed)
-        pieces.append(admit(pair, Dyer(), own[:, garment], fabric, pair.frames(pictures[at : at + batch])))
+        clean, where = pair.frames(pictures[at : at + batch]), take(given, slice(at, at + batch))
+        pieces.append(admit(pair, Dyer(), own[:, garment], fabric, clean, given=where))
         colours.append(own)
     return Dressed(join(pieces), torch.cat(colours), garment)
 
@@ -177,11 +180,11 @@ def try_colours(pair: Pair, admitted: Admitted, colours: Tensor, batch: int) -> 
     """Error in mm of several sets of garments' colours, (N, K, G, 3), for each sample -> (K, N)."""
     columns = []
     for piece in torch.arange(len(colours), device=colours.device).split(batch):
-        canvas, clean = take(admitted.canvas, piece), admitted.clean_pose[piece]
+        canvas, given, clean = take(admitted.canvas, piece), take(admitted.given, piece), admitted.clean_pose[piece]
         columns.append(
             torch.stack(
                 [
-                    mpjpe(pair.predict(reference_paint(pair, Dyer(), colours[piece, k], canvas)), clean)
+                    mpjpe(pair.predict(reference_paint(pair, Dyer(), colours[piece, k], canvas), given), clean)
                     for k in range(colours.shape[1])
                 ]
             )
@@ -210,7 +213,8 @@ def _ascend(
     x = space.project(start, limits)
     pieces = []
     for piece in torch.arange(len(start), device=start.device).split(settings.batch):
-        slots = fill(x[piece], admitted.clean_pose[piece], take(admitted.canvas, piece), take(limits, piece))
+        canvas, given = take(admitted.canvas, piece), take(admitted.given, piece)
+        slots = fill(x[piece], admitted.clean_pose[piece], canvas, take(limits, piece), given)
         pieces.append(ascend(pair, Dyer(), slots, space, rule))
     return Ascended.joined(pieces)
 

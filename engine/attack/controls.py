@@ -24,6 +24,7 @@ from turncoat.engine.attack.slots import take
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.training.data import Dataset
+from turncoat.training.networks import guided_by
 
 RANDOM_DIRECTION, SAME_SUBJECT, OTHER_SUBJECTS = "random direction", "same subject", "other subjects"
 POOL_FRAMES = 64  # frames of each subject that codes are drawn from
@@ -76,7 +77,8 @@ def code_pool(pair: Pair, dataset: Dataset, subjects: Sequence[str], settings: A
         if not len(valid):
             continue
         with torch.no_grad(), compute_in(torch.float32, pair.generator):
-            codes.append(pair.generator.encode(pair.frames(pictures)).appearance)
+            generator = guided_by(pair.generator, dataset, valid, pair.device)
+            codes.append(generator.encode(pair.frames(pictures)).appearance)
     if not sum(map(len, kept)):
         raise DataError(
             f"None of the frames of {dataset.folder} that codes are drawn from can be read; render it again."
@@ -175,11 +177,9 @@ def other_codes(
         where = np.array(places)
         some: Admitted = take(admitted, torch.from_numpy(where).to(pair.device))
         codes = pool.appearance[torch.from_numpy(np.stack(choices)).to(pool.appearance.device)]  # (N, draws, 128)
+        worn = (reference_paint(pair, pair.generator, codes[:, draw], some.canvas) for draw in range(draws))
         errors = torch.stack(
-            [
-                mpjpe(pair.predict(reference_paint(pair, pair.generator, codes[:, draw], some.canvas)), some.clean_pose)
-                for draw in range(draws)
-            ]
+            [mpjpe(pair.predict(frames, some.given), some.clean_pose) for frames in worn]
         )  # (draws, N)
         picked = codes[torch.arange(len(codes), device=codes.device), strongest_draw(errors)]
         few = truth[torch.from_numpy(where).to(truth.device)] if truth is not None else None

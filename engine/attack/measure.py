@@ -9,6 +9,7 @@ from turncoat.engine.attack.ascent import reference_paint
 from turncoat.engine.attack.pair import Pair, from_bytes, to_bytes
 from turncoat.engine.attack.similarity import crop_similarity, similarity
 from turncoat.kernels.pose_error import bone_ratios, mpjpe, n_mpjpe, pa_mpjpe, procrustes, yaw_deg
+from turncoat.training.networks import Given
 
 Columns = dict[str, Any]
 """Column name -> one value a sample: an array or a list."""
@@ -24,6 +25,9 @@ class Admitted(NamedTuple):
     synthesis_pose: Tensor  # (N, J, 3) mm, the target on it before rounding
     error_initial: Tensor  # (N,) mm, between the two
     box: Tensor | None = None  # (N, 4) the generator's crop
+    given: Given | None = None  # where the people are, for networks that are told
+    judged_clean: Tensor | None = None  # (N, J, 3) mm, the judge on the clean frame
+    judge_initial: Tensor | None = None  # (N,) mm, between that and the judge on the 8-bit synthesis
 
     def usable(self) -> Tensor:
         """(N,) bool: codes and poses are finite."""
@@ -39,13 +43,22 @@ class Effect(NamedTuple):
 
 
 def admit(
-    pair: Pair, painter: Any, appearance: Tensor, canvas: Any, clean: Tensor, box: Tensor | None = None
+    pair: Pair,
+    painter: Any,
+    appearance: Tensor,
+    canvas: Any,
+    clean: Tensor,
+    box: Tensor | None = None,
+    given: Given | None = None,
 ) -> Admitted:
     """Predict on clean frames (N, 3, H, W) and on their unattacked repainting; Algorithm 1, lines 2 to 5."""
-    clean_pose = pair.predict(clean)
+    clean_pose = pair.predict(clean, given)
     synthesis = reference_paint(pair, painter, appearance, canvas)
-    pose = pair.predict(synthesis)
-    return Admitted(appearance, canvas, clean_pose, to_bytes(synthesis), pose, mpjpe(pose, clean_pose), box)
+    pose, rounded = pair.predict(synthesis, given), to_bytes(synthesis)
+    judged_clean, judged = pair.judged(clean, given), pair.judged(from_bytes(rounded), given)
+    judge_initial = mpjpe(judged, judged_clean) if judged is not None and judged_clean is not None else None
+    error = mpjpe(pose, clean_pose)
+    return Admitted(appearance, canvas, clean_pose, rounded, pose, error, box, given, judged_clean, judge_initial)
 
 
 def effect(pair: Pair, admitted: Admitted, attacked: Tensor, truth: Tensor | None, crop_size: int = 0) -> Effect:
@@ -58,12 +71,13 @@ def effect(pair: Pair, admitted: Admitted, attacked: Tensor, truth: Tensor | Non
         truth: (N, J, 3) mm, or None.
         crop_size: side of the crop in the crop metrics, pixels; needed where the admitted samples have a box.
 
-    Poses, N- and PA-MPJPE, bones, yaw and pictures belong to the 8-bit frame: what a camera or a file would hold.
+    Poses, N- and PA-MPJPE, bones, yaw, pictures and what the judge sees belong to the 8-bit frame: what a camera or a
+    file would hold.
     """
     clean = admitted.clean_pose
-    error = mpjpe(pair.predict(attacked), clean)
+    error = mpjpe(pair.predict(attacked, admitted.given), clean)
     rounded = to_bytes(attacked)
-    pose = pair.predict(from_bytes(rounded))
+    pose = pair.predict(from_bytes(rounded), admitted.given)
     verified = mpjpe(pose, clean)
     ratios = bone_ratios(pose, clean)
     low, high = _percentiles(ratios, (0.05, 0.95))
@@ -84,6 +98,10 @@ def effect(pair: Pair, admitted: Admitted, attacked: Tensor, truth: Tensor | Non
     }
     if admitted.box is not None:
         columns |= crop_similarity(rounded, admitted.synthesis, admitted.box, crop_size)
+    judged = pair.judged(from_bytes(rounded), admitted.given)
+    if judged is not None and admitted.judged_clean is not None:
+        columns["judge_error_initial_mm"] = admitted.judge_initial
+        columns["judge_error_mm"] = mpjpe(judged, admitted.judged_clean)
     if truth is not None:
         columns |= {"error_gt_clean_mm": mpjpe(clean, truth), "error_gt_attacked_mm": mpjpe(pose, truth)}
     return Effect(error, verified, {name: to_numpy(value) for name, value in columns.items()})

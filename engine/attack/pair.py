@@ -1,4 +1,4 @@
-"""The two networks of an attack, and the precision they compute in."""
+"""The networks of an attack, and the precision they compute in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from turncoat.kernels.errors import ConfigError
+from turncoat.training.data import Dataset
+from turncoat.training.networks import Given, given_of, guide, needs_given
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -18,12 +20,15 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class Pair:
     """A generator that repaints and a target whose prediction is attacked; often one and the same network.
 
+    Networks that are told where the person is (UGAR) look where `given` says, which belongs to the frames at hand.
+
     Attributes:
         generator: a `DisentangledNetwork`; None when no appearance code is touched (the colour attack).
         target: a `PoseTarget`.
         names: what the columns `generator` and `target` show.
         device: where both lie.
         precision: of the attack's steps, "float32" or "bfloat16". Everything outside `reduced` is float32.
+        judge: a `PoseTarget` that nobody attacks and that is asked what it sees; None: there is none.
     """
 
     generator: Any
@@ -31,6 +36,7 @@ class Pair:
     names: tuple[str, str]
     device: torch.device
     precision: str = "float32"
+    judge: Any = None
 
     @property
     def backend(self) -> str:
@@ -43,18 +49,33 @@ class Pair:
         with compute_in(DTYPES[self.precision], self.generator, self.target):
             yield
 
-    def predict(self, frames: Tensor) -> Tensor:
-        """The target's poses in float32: (B, 3, H, W) in [0, 1] -> (B, J, 3) mm."""
-        with torch.no_grad(), compute_in(torch.float32, self.target):
-            return self.target.predict(frames).float()
+    def given(self, data: Dataset, rows: np.ndarray) -> Given | None:
+        """Where the dataset says that the people of `rows` are; None, and nothing is read, if no network wants it."""
+        if not needs_given(self.generator, self.target, self.judge):
+            return None
+        return given_of(data, rows, self.device)
 
-    def predict_rounded(self, frames: Tensor) -> Tensor:
+    def predict(self, frames: Tensor, given: Given | None = None) -> Tensor:
+        """The target's poses in float32: (B, 3, H, W) in [0, 1] -> (B, J, 3) mm."""
+        return _predicted(self.target, frames, given)
+
+    def predict_rounded(self, frames: Tensor, given: Given | None = None) -> Tensor:
         """The target's poses in float32 on the frames as a picture file would hold them, 8 bits a channel."""
-        return self.predict(from_bytes(to_bytes(frames)))
+        return self.predict(from_bytes(to_bytes(frames)), given)
+
+    def judged(self, frames: Tensor, given: Given | None = None) -> Tensor | None:
+        """The judge's poses in float32: (B, 3, H, W) in [0, 1] -> (B, J, 3) mm; None without a judge."""
+        return None if self.judge is None else _predicted(self.judge, frames, given)
 
     def frames(self, pictures: np.ndarray) -> Tensor:
         """uint8 (B, 3, H, W) at rest -> float32 (B, 3, H, W) in [0, 1] on the device."""
         return from_bytes(torch.from_numpy(pictures).to(self.device))
+
+
+def _predicted(network: Any, frames: Tensor, given: Given | None) -> Tensor:
+    with torch.no_grad(), compute_in(torch.float32, network):
+        poses: Tensor = guide(network, given).predict(frames)
+        return poses.float()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from turncoat.engine.runs import Run
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.recompose import recompose
 from turncoat.training.data import Dataset
+from turncoat.training.networks import guided_by
 
 BATCH = 64
 
@@ -67,8 +68,9 @@ def _paint_codes(
     )
     attacked = torch.tensor([rows[place]["appearance"] for place in places], dtype=torch.float32, device=device)
     with torch.no_grad(), compute_in(torch.float32, generator):
-        codes = generator.encode(frames)
-        canvas = generator.canvas(codes, background)
+        seen = guided_by(generator, dataset, where, device)
+        codes = seen.encode(frames)
+        canvas = seen.canvas(codes, background)
         for pictures, appearance in ((out.synthesis, codes.appearance), (out.attacked, attacked)):
             pictures[places] = to_bytes(generator.paint(appearance, canvas)).cpu().numpy()
 

@@ -11,6 +11,7 @@ from turncoat.kernels.settings import Settings
 
 APPEARANCE_ATTACKS = ("paper", "free", "natural")
 COLOUR_ATTACKS = ("colours-0.1", "colours-0.2", "colours-free")
+AUTO = "auto"
 _COLOURS = re.compile(r"colours-(free|0?\.\d*[1-9]\d*)")
 
 
@@ -30,6 +31,8 @@ class AttackSettings(Settings):
         colour_iterations: number of gradient steps on colours; all are made, the strongest colours count.
         draws: how many random colours, or other people's codes, a control takes the strongest of.
         controls: whether controls stand beside the attacks.
+        judge: an independent network that is asked whether it still sees the old pose: shipped name or path of weights;
+            `auto`: the shipped `judge`, where there is one for frames of this size; None or `none`: nobody.
         objective: what is climbed: the squared distance of Algorithm 1, line 9, or MPJPE.
         precision: of the attack's steps. Admission and verification are always float32. `auto` is bfloat16 where the
             processor computes in it, else float32.
@@ -47,6 +50,7 @@ class AttackSettings(Settings):
     colour_iterations: int = Field(default=60, ge=1)
     draws: int = Field(default=20, ge=1)
     controls: bool = True
+    judge: str | None = AUTO
     objective: Objective = "squared"
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     batch: int = Field(default=64, ge=1)
@@ -68,6 +72,11 @@ class AttackSettings(Settings):
         if not value or len(set(value)) < len(value):
             raise ValueError("name at least one attack, and each only once")
         return value
+
+    @field_validator("judge")
+    @classmethod
+    def _nobody(cls, value: str | None) -> str | None:
+        return None if value == "none" else value
 
     @field_validator("step_size", mode="before")
     @classmethod

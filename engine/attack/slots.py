@@ -25,6 +25,7 @@ class Slots(NamedTuple):
     limits: Limits  # of the space, a row each
     reference: Tensor  # (S, J, 3) mm, prediction on the clean frame
     canvas: Any  # a NamedTuple of tensors, batch first
+    given: Any = None  # where the people are (`Given`), for a target that is told
 
     @property
     def size(self) -> int:
@@ -32,7 +33,7 @@ class Slots(NamedTuple):
         return self.x.shape[0]
 
 
-def fill(x: Tensor, reference: Tensor, canvas: Any, limits: Limits = ()) -> Slots:
+def fill(x: Tensor, reference: Tensor, canvas: Any, limits: Limits = (), given: Any = None) -> Slots:
     """Slots for samples 0 .. S-1 that start at coordinates `x`."""
     count = len(x)
     return Slots(
@@ -44,6 +45,7 @@ def fill(x: Tensor, reference: Tensor, canvas: Any, limits: Limits = ()) -> Slot
         limits=limits,
         reference=reference,
         canvas=canvas,
+        given=given,
     )
 
 
@@ -70,7 +72,7 @@ def step(slots: Slots, gradient: Tensor, space: Space, step_size: float | Tensor
     return slots._replace(age=age, x=x, first=first, second=second)
 
 
-def take(value: Any, index: Tensor) -> Any:
+def take(value: Any, index: Tensor | slice) -> Any:
     """Rows `index` of a tensor, or of every tensor in a (named) tuple of them; None stays None."""
     if value is None:
         return None

@@ -36,6 +36,7 @@ IDENTITY_COLUMNS: dict[str, pa.DataType] = {
     "control": pa.string(),  # null unless attack is control
     "restart": pa.int64(),
     "backend": pa.string(),
+    "given": pa.bool_(),  # generator or target was told where the person is
     "objective": pa.string(),
     "start": pa.string(),  # own, random draw
     "budget": pa.float64(),  # null: unbounded
@@ -54,6 +55,8 @@ RESULT_COLUMNS: dict[str, pa.DataType] = {
     "error_from_synthesis_mm": pa.float64(),
     "error_gt_clean_mm": pa.float64(),
     "error_gt_attacked_mm": pa.float64(),
+    "judge_error_initial_mm": pa.float64(),  # null without a judge
+    "judge_error_mm": pa.float64(),
     "bone_ratio_p5": pa.float64(),
     "bone_ratio_p95": pa.float64(),
     "yaw_deg": pa.float64(),

@@ -183,9 +183,16 @@ def _same_run(path: Path, info: Mapping[str, Any], facts: Mapping[str, Any]) -> 
                 f"{value.get(key)!r}); give the same one to resume, or another folder."
             )
         raise ConfigError(
-            f"{path} holds a run with another {name} ({there!r}, now {value!r}); give the same one to "
+            f"{path} holds a run with another {name} ({_shown(there)}, now {_shown(value)}); give the same one to "
             "resume, or another folder."
         )
+
+
+def _shown(value: Any) -> str:
+    """A fact as a sentence shows it; of a network, its name."""
+    if value is _MISSING:
+        return "none"
+    return repr(value["name"]) if isinstance(value, dict) and "name" in value else repr(value)
 
 
 # These change how fast a run goes, or where things lie, not what comes out.
@@ -195,6 +202,7 @@ _MAY_DIFFER = {
     ("dataset", "folder"),
     ("generator", "path"),
     ("target", "path"),
+    ("judge", "path"),
 }
 
 

@@ -28,6 +28,7 @@ from turncoat.engine.attack.step_size import Choice
 from turncoat.engine.sweep.plan import index_rows
 from turncoat.kernels.errors import DataError
 from turncoat.training.data import Dataset
+from turncoat.training.networks import needs_given
 
 Row = dict[str, Any]
 Advance = Callable[[int, str], None]
@@ -75,9 +76,11 @@ class Job(ABC):
     def _index(self, rows: np.ndarray) -> list[Row]:
         """Index and identity columns of samples."""
         generator, target = self.pair.names
+        paints = self.name == "appearance"
         identity = {
-            "generator": generator if self.name == "appearance" else None,
+            "generator": generator if paints else None,
             "target": target,
+            "given": needs_given(self.pair.target, self.pair.generator if paints else None),
             "restart": 0,
             "backend": self.pair.backend,
         }
@@ -109,7 +112,8 @@ class CodeJob(Job):
 
     def _attacked(self, rows: np.ndarray, pictures: np.ndarray, advance: Advance) -> list[Row]:
         index, truth = self._index(rows), truth_of(self.pair, self.data, rows)
-        admitted = admit_in_batches(self.pair, pictures, self.data.background(rows), self.settings.batch)
+        given = self.pair.given(self.data, rows)
+        admitted = admit_in_batches(self.pair, pictures, self.data.background(rows), self.settings.batch, given)
         found: list[Row] = []
         for name in self.asked(self.settings):
             clock = time.monotonic()
@@ -142,7 +146,8 @@ class ColourJob(Job):
 
     def _attacked(self, rows: np.ndarray, pictures: np.ndarray, advance: Advance) -> list[Row]:
         index, truth = self._index(rows), truth_of(self.pair, self.data, rows)
-        dressed = admit_colours(self.pair, pictures, self.data.layers(rows), self.settings.batch)
+        given = self.pair.given(self.data, rows)
+        dressed = admit_colours(self.pair, pictures, self.data.layers(rows), self.settings.batch, given)
         found: list[Row] = []
         for name in self.asked(self.settings):
             clock = time.monotonic()
@@ -168,7 +173,7 @@ def admit_rows(pair: Pair, data: Dataset, rows: np.ndarray, batch: int) -> tuple
     pictures, valid, _ = data.read_valid(rows)
     if not len(valid):
         raise DataError(f"None of {len(rows)} frames of {data.folder} can be read; render it again.")
-    return admit_in_batches(pair, pictures, data.background(valid), batch), valid
+    return admit_in_batches(pair, pictures, data.background(valid), batch, pair.given(data, valid)), valid
 
 
 def truth_of(pair: Pair, data: Dataset, rows: np.ndarray) -> Tensor:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import numpy as np
 
 from turncoat.engine.attack.appearance import space_of
 from turncoat.engine.attack.outcomes import FAILED, Outcome
-from turncoat.engine.attack.pair import Pair, choose_device, choose_precision
+from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.settings import AttackSettings, colour_budget
 from turncoat.engine.attack.step_size import Choice, choose_step_size, known_step_size
 from turncoat.engine.runs import Run, RunWriter
 from turncoat.engine.runs.provenance import machine, versions
 from turncoat.engine.sweep.jobs import CodeJob, ColourJob, Job, admit_rows
+from turncoat.engine.sweep.networks import find_judge, pair_of
 from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
-from turncoat.kernels.errors import ConfigError
 from turncoat.training.data import Dataset, open_dataset
 from turncoat.training.encoding import check_frame_size
 from turncoat.training.networks import Disentangled
@@ -32,6 +33,7 @@ def attack_dataset(
     out: str | Path = "runs/attack",
     *,
     target: Any = None,
+    judge: Any = None,
     selection: Selection | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -45,6 +47,7 @@ def attack_dataset(
         settings: of the attack; the defaults are the paper's threshold and iterations, `paper` and `natural`.
         out: the run folder; it must be empty or missing.
         target: the network that is attacked, likewise; None: the generator itself.
+        judge: a network that is asked whether it still sees the old pose, likewise; None: what `settings.judge` says.
         selection: which frames; the default is 100 held-out frames of every training subject, everyday and acrobatic.
         resume: go on with a killed run in `out`; it ends with the same table as an undisturbed one.
         progress: called as ``progress(done, total, **facts)`` once the input is found to be good, and after each
@@ -58,10 +61,11 @@ def attack_dataset(
     settings = settings or AttackSettings()
     selection = selection or Selection()
     data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    pair, identity = _pair(network, target, settings)
+    pair, identity = pair_of(network, target, settings)
     for one in (pair.generator, pair.target):
         if isinstance(one, Disentangled):
             check_frame_size(one, data)
+    pair, identity["judge"] = find_judge(pair, judge, settings, data)
     rows = selection.rows(data, settings.seed)
     if settings.colour_attacks:
         layers = data.layers(rows[:1])
@@ -102,7 +106,7 @@ def step_sizes_of(
         progress: called as ``progress(done, total, attack=name)``.
     """
     data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    pair, _ = _pair(network, None, settings)
+    pair, _ = pair_of(network, None, settings)
     for name in settings.appearance_attacks:
         space_of(name, pair.generator, pair.device)
     rows, source = validation_rows(data, settings.step_size_frames, settings.seed, np.zeros(0, dtype=np.int64))
@@ -203,7 +207,7 @@ def _step_sizes(
     writer: RunWriter, pair: Pair, data: Dataset, rows: np.ndarray, settings: AttackSettings
 ) -> dict[str, Choice]:
     """Step sizes of the appearance attacks: those of an earlier start of this run, given, recorded, or chosen now."""
-    choices, admitted, source = {}, None, ""
+    choices, admitted, source, alone = {}, None, "", pair
     attacks = dict(writer.info.get("attacks", {}))
     for name in settings.appearance_attacks:
         earlier = attacks.get(name, {})
@@ -214,9 +218,10 @@ def _step_sizes(
         if choice is None:
             if admitted is None:
                 chosen, source = validation_rows(data, settings.step_size_frames, settings.seed, rows)
-                admitted = admit_rows(pair, data, chosen, settings.batch)[0]
+                alone = replace(pair, judge=None)  # nobody asks what the judge sees of these
+                admitted = admit_rows(alone, data, chosen, settings.batch)[0]
             writer.log(choosing_step_size_of=name, frames=len(admitted.error_initial))
-            choice = choose_step_size(pair, admitted, name, settings, source)
+            choice = choose_step_size(alone, admitted, name, settings, source)
         choices[name] = choice
         attacks[name] = choice.facts()
         writer.save(attacks=attacks)
@@ -229,56 +234,6 @@ def _add_throughput(writer: RunWriter, throughput: dict[str, tuple[int, float]])
     for name, (samples, seconds) in throughput.items():
         attacks[name] = {**attacks.get(name, {}), "frames_per_s": round(samples / seconds, 3) if seconds > 0 else None}
     writer.save(attacks=attacks)
-
-
-def _pair(network: Any, target: Any, settings: AttackSettings) -> tuple[Pair, dict[str, Any]]:
-    """Load what is given by name, check that it can be attacked, and say what it is."""
-    generator, generator_path = _loaded(network)
-    attacked, target_path = (generator, generator_path) if target is None else _loaded(target)
-    if getattr(attacked, "has_regressor", True) is False:
-        raise ConfigError(
-            "The target has no pose regressor, so it predicts no pose; run `turncoat fit-regressor` on it first."
-        )
-    device = choose_device(settings.device, generator)
-    for one in {id(network): network for network in (generator, attacked)}.values():
-        if hasattr(one, "to"):
-            one.to(device)
-        if hasattr(one, "eval"):
-            one.eval()
-            one.requires_grad_(False)
-    names = (_name(generator, generator_path), _name(attacked, target_path))
-    pair = Pair(generator, attacked, names, device, choose_precision(settings.precision, device))
-    return pair, {
-        "generator": _network_facts(generator, names[0], generator_path),
-        "target": _network_facts(attacked, names[1], target_path),
-    }
-
-
-def _loaded(network: Any) -> tuple[Any, str | None]:
-    """The network, and the path it came from if it came from one."""
-    if isinstance(network, (str, Path)):
-        from turncoat.training.checkpoint import load_network
-
-        network = load_network(network)
-    path = getattr(network, "path", None)
-    return network, str(path) if path else None
-
-
-def _name(network: Any, path: str | None) -> str:
-    """What a person calls the network: its file's name, or the folder's of a training run."""
-    if path is not None:
-        file = Path(path)
-        return file.resolve().parent.name if file.stem == "network" else file.stem
-    return str((getattr(network, "metadata", None) or {}).get("name", type(network).__name__))
-
-
-def _network_facts(network: Any, name: str, path: str | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "path": path,
-        "weights_hash": getattr(network, "weights_hash", None),
-        "metadata": getattr(network, "metadata", None) or {},
-    }
 
 
 def _dataset_facts(data: Dataset) -> dict[str, Any]:

@@ -101,8 +101,11 @@ def test_every_number_of_an_attacked_row_is_there(run: Run) -> None:
     colour_only = {"colours", "colour_shift_max", "colour_shift_l2"}
     attack_only = {"start", "checks", "confirmed_first", "error_curve_mm"}
     control_only = {"control", "draws", "draws_mean_mm", "draws_past"}
+    without_judge = {"judge_error_initial_mm", "judge_error_mm"}  # tests/engine/sweep/test_judge.py has one
     for row in run.table().to_pylist():
         missing = {name for name, value in row.items() if value is None} - {"budget", "confirmed_first"}
+        assert without_judge <= missing
+        missing -= without_judge
         colours = row["attack"] == "colours" or row["setting"].startswith("colours")
         expected = set(appearance_only if colours else colour_only)
         expected |= attack_only if row["attack"] == "control" else control_only

@@ -1,0 +1,118 @@
+"""Which networks take part in a run: loaded, checked before anything is written, and described for run.json."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from turncoat.engine.attack.pair import Pair, choose_device, choose_precision
+from turncoat.engine.attack.settings import AUTO, AttackSettings
+from turncoat.kernels.errors import ConfigError
+from turncoat.training.checkpoint import load_network, shipped_weights
+from turncoat.training.data import Dataset
+from turncoat.training.encoding import check_frame_size
+from turncoat.training.networks import Disentangled, needs_given
+
+JUDGE = "judge"
+"""Name of the shipped weights that judge."""
+
+
+def pair_of(network: Any, target: Any, settings: AttackSettings) -> tuple[Pair, dict[str, Any]]:
+    """Load what is given by name, check that it can be attacked, and say what it is.
+
+    Args:
+        network: the generator, or the path or shipped name of one.
+        target: the network that is attacked, likewise; None: the generator itself.
+        settings: device and precision, and whether anything has to be repainted.
+
+    Returns:
+        the networks on their device, frozen; what run.json says of `generator` and `target`.
+
+    Raises:
+        ConfigError: the target predicts no pose, or the generator cannot repaint and has to.
+        DataError: there are no such weights.
+    """
+    generator, generator_path = _loaded(network)
+    attacked, target_path = (generator, generator_path) if target is None else _loaded(target)
+    _check_predicts(attacked, "target")
+    if settings.appearance_attacks and getattr(generator, "has_decoder", True) is False:
+        raise ConfigError(
+            f"The generator {_name(generator, generator_path)!r} has no decoder, so it cannot repaint; give another "
+            "generator and this one as target, or attack it by colours alone."
+        )
+    device = choose_device(settings.device, generator)
+    for one in {id(network): network for network in (generator, attacked)}.values():
+        _freeze(one, device)
+    names = (_name(generator, generator_path), _name(attacked, target_path))
+    pair = Pair(generator, attacked, names, device, choose_precision(settings.precision, device))
+    return pair, {
+        "generator": _facts(generator, names[0], generator_path),
+        "target": _facts(attacked, names[1], target_path),
+    }
+
+
+def find_judge(pair: Pair, judge: Any, settings: AttackSettings, data: Dataset) -> tuple[Pair, dict[str, Any] | None]:
+    """The pair with its judge, and what run.json says of it; None where there is none.
+
+    Args:
+        judge: a `PoseTarget`, or the path or shipped name of one; None: what `settings.judge` says.
+
+    Raises:
+        ConfigError, DataError: a judge that was named cannot be read, predicts no pose, or sees frames of another size.
+    """
+    chosen = settings.judge if judge is None else judge
+    if chosen == AUTO:
+        chosen = shipped_weights().get(JUDGE)
+    if chosen is None:
+        return pair, None
+    network, path = _loaded(chosen)
+    if isinstance(network, Disentangled):
+        if judge is None and settings.judge == AUTO and network.settings.frame_size != data.size:
+            return pair, None
+        check_frame_size(network, data)
+    _check_predicts(network, "judge")
+    _freeze(network, pair.device)
+    return replace(pair, judge=network), _facts(network, _name(network, path), path)
+
+
+def _check_predicts(network: Any, role: str) -> None:
+    if getattr(network, "has_regressor", True) is False:
+        raise ConfigError(
+            f"The {role} has no pose regressor, so it predicts no pose; run `turncoat fit-regressor` on it first."
+        )
+
+
+def _freeze(network: Any, device: torch.device) -> None:
+    """On the device, in evaluation mode, without gradients of its own."""
+    if hasattr(network, "to"):
+        network.to(device)
+    if hasattr(network, "eval"):
+        network.eval()
+        network.requires_grad_(False)
+
+
+def _loaded(network: Any) -> tuple[Any, str | None]:
+    """The network, and the path it came from if it came from one."""
+    if isinstance(network, (str, Path)):
+        network = load_network(network)
+    path = getattr(network, "path", None)
+    return network, str(path) if path and Path(path).name else None
+
+
+def _name(network: Any, path: str | None) -> str:
+    """What a person calls the network: its file's name, or the folder's of a training run."""
+    if path is not None:
+        file = Path(path)
+        return file.resolve().parent.name if file.stem == "network" else file.stem
+    return str((getattr(network, "metadata", None) or {}).get("name", type(network).__name__))
+
+
+def _facts(network: Any, name: str, path: str | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "path": path,
+        "weights_hash": getattr(network, "weights_hash", None),
+        "given": needs_given(network),  # told by the dataset where the person is: not to be averaged with the others
+        "metadata": getattr(network, "metadata", None) or {},
+    }
