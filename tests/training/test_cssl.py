@@ -48,7 +48,7 @@ def test_similarity_is_to_fall_linearly_from_near_to_far():
 
 
 def test_the_terms_over_time_are_their_formulas():
-    method = windows(aways=3)
+    method = windows(aways=3, centred=False)
     code, time_s = torch.randn(12, 600), torch.tensor([0.0, 0.3, 0.6, 2, 2.5, 3] * 2)
     value, _ = method._over_time(code, time_s)
     expected = 0.0
@@ -62,7 +62,7 @@ def test_the_terms_over_time_are_their_formulas():
 
 
 def test_codes_that_follow_time_cost_less_than_codes_that_do_not():
-    method = windows(aways=3)
+    method = windows(aways=3, centred=False)
     time_s = torch.tensor([0.0, 0.3, 0.6, 2, 2.5, 3])
     angle = (time_s / 3 * math.pi / 2)[:, None]
     follows = torch.cat([angle.cos(), angle.sin(), torch.zeros(6, 598)], dim=1)
@@ -70,6 +70,14 @@ def test_codes_that_follow_time_cost_less_than_codes_that_do_not():
     shuffled = follows[[0, 3, 4, 5, 1, 2]]
     cost = [method._over_time(code, time_s)[0].item() for code in (follows, still, shuffled)]
     assert cost[0] < cost[1] and cost[0] < cost[2]
+
+
+def test_an_offset_that_all_codes_share_is_nothing_to_a_centred_contrast():
+    code, time_s = torch.randn(12, 600), torch.tensor([0.0, 0.3, 0.6, 2, 2.5, 3] * 2)
+    for centred in (True, False):
+        method = windows(aways=3, centred=centred)
+        values = [method._over_time(code + offset, time_s)[0].item() for offset in (0.0, 5.0)]
+        assert (values[0] == pytest.approx(values[1], rel=1e-4)) is centred
 
 
 def test_the_literal_variant_wants_distance_to_grow_with_time():

@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from turncoat.training import distributed
 from turncoat.training.data import Dataset
 from turncoat.training.data.samplers import InstantPairs, TemporalWindows
 from turncoat.training.jitter import Jitter
@@ -29,6 +30,8 @@ class CSSLSettings(PaintingSettings):
         distance of whose pose codes is to grow with the time between them, as the seed paper's one sentence says.
     contrast: weight of both time terms.
     temperature: of the contrast.
+    centred: whether similarities are of codes less the batch's mean code. Raw codes share a large offset (cosines of
+        .9 between any two people), in front of which a contrast has nothing to hold on to.
     aways: away frames of a window.
     d_near_s, d_far_s: up to which time two frames are near, and from which on they are away; for the dataset's frame
         rate. .2 and 2 s were meant for 50 frames/s; preset studio, 0.4 s from instant to instant, uses .4 and 2.
@@ -39,6 +42,7 @@ class CSSLSettings(PaintingSettings):
     variant: Literal["contrastive", "literal"] = "contrastive"
     contrast: float = Field(0.1, ge=0)
     temperature: float = Field(0.1, gt=0)
+    centred: bool = True
     aways: int = Field(8, ge=1)
     d_near_s: float = Field(0.2, gt=0)
     d_far_s: float = Field(2.0, gt=0)
@@ -135,7 +139,7 @@ class CSSL(PaintingMethod):
         return torch.stack([reference, partner], dim=1).flatten()
 
     def _over_time(self, pose_code: Tensor, time_s: Tensor) -> tuple[Tensor, Facts]:
-        """The terms on pose codes (B, 600); codes are normalised only here (methods 3.3)."""
+        """The terms on pose codes (B, 600); codes are centred and normalised only here (methods 3.3)."""
         settings = self.settings
         apart = (time_s.view(-1, self.group_size) - time_s.view(-1, self.group_size)[:, :1]).abs()[:, 1:]
         if settings.variant == "literal":
@@ -143,6 +147,8 @@ class CSSL(PaintingMethod):
             distance = ((first - second).square().mean(1) + 1e-12).sqrt()
             gap = (distance - (apart[:, 0] / settings.d_far_s).clamp(max=1)).square().mean()
             return gap, {"time_gap": (gap.detach(), 1)}
+        if settings.centred:
+            pose_code = pose_code - distributed.gather(pose_code).mean(0)
         unit = F.normalize(pose_code.view(-1, self.group_size, pose_code.shape[1]), dim=2)
         similarity = (unit[:, 1:] * unit[:, :1]).sum(2)  # (windows, near + middle + aways), to the reference
         logits = torch.cat([similarity[:, :1], similarity[:, 2:]], dim=1) / settings.temperature
