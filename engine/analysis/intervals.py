@@ -41,14 +41,49 @@ def bootstrap_mean(values: np.ndarray, clusters: np.ndarray, *, draws: int = 200
     values, clusters = values[present], clusters[present]
     if len(values) == 0:
         return Interval(math.nan, math.nan, math.nan)
+    means = _drawn_means(values, clusters, draws, np.random.default_rng(seed))
+    if means is None:
+        return Interval(float(values.mean()), math.nan, math.nan)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def bootstrap_mean_over_groups(
+    values: np.ndarray, clusters: np.ndarray, groups: np.ndarray, *, draws: int = 2000, seed: int = 0
+) -> Interval:
+    """Mean over `groups` (N,) (subjects) of each one's mean, as the average rows of the paper's tables are.
+
+    Clusters (sequences; each lies in one group) are drawn with replacement within their group: the groups are given,
+    not drawn. Groups without a value are left out; where one has a single cluster the bounds are NaN.
+    """
+    values, clusters, groups = np.asarray(values, dtype=np.float64), np.asarray(clusters), np.asarray(groups)
+    present = ~np.isnan(values)
+    names = np.unique(groups[present])
+    if not len(names):
+        return Interval(math.nan, math.nan, math.nan)
+    random, centres, drawn = np.random.default_rng(seed), [], []
+    for name in names:
+        mine = present & (groups == name)
+        centres.append(values[mine].mean())
+        drawn.append(_drawn_means(values[mine], clusters[mine], draws, random))
+    known = [means for means in drawn if means is not None]
+    if len(known) < len(names):
+        return Interval(float(np.mean(centres)), math.nan, math.nan)
+    low, high = np.quantile(np.mean(known, axis=0), (0.025, 0.975))
+    return Interval(float(np.mean(centres)), float(low), float(high))
+
+
+def _drawn_means(
+    values: np.ndarray, clusters: np.ndarray, draws: int, random: np.random.Generator
+) -> np.ndarray | None:
+    """Means (draws,) of values over clusters drawn with replacement; None where there is one cluster."""
     _, member = np.unique(clusters, return_inverse=True)
     sums, sizes = np.bincount(member, values), np.bincount(member)
     if len(sums) == 1:
-        return Interval(float(values.mean()), math.nan, math.nan)
-    drawn = np.random.default_rng(seed).integers(len(sums), size=(draws, len(sums)))
-    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high))
+        return None
+    drawn = random.integers(len(sums), size=(draws, len(sums)))
+    means: np.ndarray = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    return means
 
 
 def success_interval(fooled: np.ndarray, clusters: np.ndarray, *, draws: int = 2000, seed: int = 0) -> Interval:

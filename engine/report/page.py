@@ -58,6 +58,11 @@ def write_report(
 
 def render(run: Run, groups: Sequence[Group], sources: Sources) -> str:
     """The page as HTML."""
+    return template("page.html.j2", _page(run, groups, sources))
+
+
+def template(name: str, page: dict[str, Any]) -> str:
+    """A page of the folder templates as HTML, with the style in it; `page` is what the template calls so."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -66,7 +71,7 @@ def render(run: Run, groups: Sequence[Group], sources: Sources) -> str:
         lstrip_blocks=True,
     )
     style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template("page.html.j2").render(page=_page(run, groups, sources), style=style) + "\n"
+    return environment.get_template(name).render(page=page, style=style) + "\n"
 
 
 def _page(run: Run, groups: Sequence[Group], sources: Sources) -> dict[str, Any]:

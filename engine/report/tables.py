@@ -32,11 +32,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Column heads (name, CSS class, columns it spans) over column names, and rows."""
+    """Column heads (name, CSS class, columns it spans) over column names, and rows; `css` is a class of the table."""
 
     heads: tuple[tuple[str, str, int], ...]
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    css: str = ""
 
 
 def share_cell(rate: Rate, css: str) -> Cell:

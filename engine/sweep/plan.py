@@ -13,6 +13,7 @@ from turncoat.training.data import GROUPS, Dataset
 from turncoat.training.data.samplers import balanced_selection
 
 DEFAULT_FRAMES = 100  # of every subject, methods 6.2
+MINIMUM_GAP_S = 0.5
 PART = 32  # samples in a part: what a killed sweep loses at most
 
 
@@ -24,16 +25,20 @@ class Selection:
         split: `held-out` are other trials of what the training subjects did, as in the paper's Table 1.
         groups: chosen and reported apart.
         subjects: None: all that the split has.
-        per_subject: frames of each subject in each group; None: 100 as in the paper, or as many as every subject has.
+        per_subject: frames of each subject in each group; None: `at_most`, or as many as every subject has.
+        at_most: what None stands for; 100 as in the paper.
+        minimum_gap_s: how far apart, in seconds, two frames of one sequence are at least.
     """
 
     split: str = "held-out"
     groups: tuple[str, ...] = tuple(GROUPS)
     subjects: tuple[str, ...] | None = None
     per_subject: int | None = None
+    at_most: int = DEFAULT_FRAMES
+    minimum_gap_s: float = MINIMUM_GAP_S
 
     def rows(self, dataset: Dataset, seed: int) -> np.ndarray:
-        """Rows int64, at least half a second apart within a sequence; the groups one after the other.
+        """Rows int64, at least `minimum_gap_s` apart within a sequence; the groups one after the other.
 
         Raises:
             DataError: an unknown split, group or subject, or too few frames.
@@ -47,12 +52,18 @@ class Selection:
         def choose(count: int) -> np.ndarray:
             subjects = list(self.subjects) if self.subjects else None
             return balanced_selection(
-                dataset, split=self.split, group=group, per_subject=count, seed=seed, subject=subjects
+                dataset,
+                split=self.split,
+                group=group,
+                per_subject=count,
+                seed=seed,
+                minimum_gap_s=self.minimum_gap_s,
+                subject=subjects,
             )
 
         if self.per_subject is not None:
             return choose(self.per_subject)
-        best, low, high = choose(1), 1, DEFAULT_FRAMES
+        best, low, high = choose(1), 1, self.at_most
         while low < high:  # a choice of k frames is a prefix of that of more, so what fits can be bisected
             middle = (low + high + 1) // 2
             try:
@@ -70,6 +81,9 @@ class Selection:
             "groups": list(self.groups),
             "subjects": subjects,
             "per_subject": self.per_subject,
+            # Only where they are others, so that runs begun before there was a choice can still be gone on with.
+            **({} if self.at_most == DEFAULT_FRAMES else {"at_most": self.at_most}),
+            **({} if self.minimum_gap_s == MINIMUM_GAP_S else {"minimum_gap_s": self.minimum_gap_s}),
             **facts_of(ids),
         }
 

@@ -1,0 +1,68 @@
+"""turncoat compare."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from turncoat.engine.cli.output import Output
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="Run folder, shipped name or file of weights.")],
+    b: Annotated[str, typer.Argument(help="Another.")],
+    data: Annotated[Path | None, typer.Option(help="Dataset, where something is yet to be attacked.")] = None,
+    setting: Annotated[str, typer.Option(help="paper, free, natural, colours-0.1 ...")] = "natural",
+    setting_b: Annotated[str | None, typer.Option(help="Setting of B, to compare two settings.")] = None,
+    group: Annotated[str | None, typer.Option(help="everyday or acrobatic. Default: all frames of the runs.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for runs that are made. Default: a temporary one.")] = None,
+    per_subject: Annotated[
+        int | None, typer.Option(min=1, help="Frames of each subject, of runs that are made.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Largest number of steps, of runs that are made.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto, of runs that are made.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
+) -> None:
+    """Compare two networks, runs or settings, paired by sample: differences with intervals over sequences.
+
+    Frames past the threshold before the attack on either side are left out on both, and counted. Weights are attacked
+    first: like the other side where that is a run, else on the frames of `turncoat tables`.
+    """
+    from dataclasses import replace
+
+    from turncoat.engine.analysis.compare import compare as compare_runs
+    from turncoat.engine.analysis.family import SELECTION, runs_of_pair
+    from turncoat.engine.report.differences import comparison_table, success_sentences
+    from turncoat.engine.report.plain import rich_table
+
+    output = Output(json)
+    overrides: dict[str, Any] = {"iterations": iterations, "precision": precision}
+    overrides = {name: value for name, value in overrides.items() if value is not None}
+    selection = replace(SELECTION, per_subject=per_subject) if per_subject else SELECTION
+    with ExitStack() as stack:
+        folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="turncoat-compare-")))
+        with output.progress("attacking", "samples") as advance:
+            first, second = runs_of_pair(
+                a,
+                b,
+                data,
+                folder,
+                tuple(dict.fromkeys([setting, setting_b or setting])),
+                overrides,
+                selection,
+                progress=advance,
+                command=shlex.join(["turncoat", *sys.argv[1:]]),
+            )
+        found = compare_runs(first, second, setting=setting, setting_b=setting_b, group=group)
+    output.show(rich_table(comparison_table(found)))
+    for sentence in success_sentences(found):
+        output.show(sentence)
+    output.finish(found.facts())
