@@ -108,6 +108,21 @@ def test_every_part_learns(tiny_dataset, changes):
     assert grid.shape == (3, 4 * 64, size * 64)
 
 
+@pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (0.1, 0.5), (0.2, 1.0), (0.9, 1.0)])
+def test_the_terms_over_time_gain_weight_as_training_begins(tiny_dataset, progress, share):
+    dataset = open_dataset(tiny_dataset)
+    losses = []
+    for contrast in (0.0, 10.0):
+        method = windows(contrast=contrast, cycle=0.0)
+        rows = method.sampler(dataset, dataset.select(split="train"), 10, seed=0).batch(0)
+        torch.manual_seed(0)
+        batch, draw = prepared(method.load(dataset, rows), CPU), method.draw(np.random.default_rng(0), 10)
+        loss, facts, _ = method.loss(Disentangled(SHAPE), batch, draw, progress)
+        losses.append(loss.item())
+    over_time = (facts["contrast"][0] + facts["gradual"][0]).item()
+    assert losses[1] - losses[0] == pytest.approx(10 * share * over_time, rel=1e-3, abs=1e-5)
+
+
 def test_the_contrast_reaches_pose_codes_and_no_appearance_code(tiny_dataset):
     method = windows()
     codes = torch.randn(5, 728, requires_grad=True)

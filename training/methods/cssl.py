@@ -29,6 +29,8 @@ class CSSLSettings(PaintingSettings):
     variant: "contrastive": windows of a reference, a near, a middle and away frames; "literal": two frames, the
         distance of whose pose codes is to grow with the time between them, as the seed paper's one sentence says.
     contrast: weight of both time terms.
+    ramp: the share of training over which that weight rises from nothing. Codes that do not say anything yet are short,
+        and a cosine of short codes has a steep gradient, which drowns the picture's.
     temperature: of the contrast.
     centred: whether similarities are of codes less the batch's mean code. Raw codes share a large offset (cosines of
         .9 between any two people), in front of which a contrast has nothing to hold on to.
@@ -41,6 +43,7 @@ class CSSLSettings(PaintingSettings):
 
     variant: Literal["contrastive", "literal"] = "contrastive"
     contrast: float = Field(0.1, ge=0)
+    ramp: float = Field(0.2, ge=0, le=1)
     temperature: float = Field(0.1, gt=0)
     centred: bool = True
     aways: int = Field(8, ge=1)
@@ -126,7 +129,8 @@ class CSSL(PaintingMethod):
             progress,
         )
         over_time, more = self._over_time(codes.pose_code, time_s)
-        return Loss(loss + self.settings.contrast * over_time, facts | more)
+        weight = self.settings.contrast * min(1.0, progress / max(self.settings.ramp, 1e-9))
+        return Loss(loss + weight * over_time, facts | more)
 
     def _rebuilt(self, appearance: Tensor) -> Tensor:
         """Positions of the frames that are rebuilt: all, or the reference and its partner of each window."""
