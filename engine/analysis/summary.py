@@ -30,6 +30,8 @@ class Summary:
             threshold before the attack too.
         error_initial_mm, error_final_mm: means with intervals over sequences. error_final_median_mm, error_best_mm,
             error_n_mm, error_pa_mm, error_from_synthesis_mm, error_gt_clean_mm, error_gt_attacked_mm: means (median).
+        judge_error_initial_mm, judge_error_mm: means of what the judge says of the unattacked synthesis and of the
+            changed frame; None without a judge.
         iterations: quantiles 10, 50, 90 % of the fooled frames' iterations; None if no frame was fooled.
         mahalanobis, mahalanobis_start: median distance of attacked and of own codes; None without statistics.
         psnr_db, ssim, mse_mean, mse_sum: means, attacked against unattacked synthesis.
@@ -59,6 +61,8 @@ class Summary:
     error_from_synthesis_mm: float
     error_gt_clean_mm: float
     error_gt_attacked_mm: float
+    judge_error_initial_mm: float | None
+    judge_error_mm: float | None
     iterations: tuple[float, float, float] | None
     mahalanobis: float | None
     mahalanobis_start: float | None
@@ -139,6 +143,8 @@ def summary_of(rows: Rows, *, setting: str, control: str | None = None, group: s
         error_final_mm=bootstrap_mean(some["error_final_mm"], sequences),
         error_final_median_mm=_median(some["error_final_mm"]),
         **{name: _mean(some[name]) for name in _MEANS},
+        judge_error_initial_mm=_maybe(_mean(some["judge_error_initial_mm"])),
+        judge_error_mm=_maybe(_mean(some["judge_error_mm"])),
         iterations=tuple(np.quantile(iterations, (0.1, 0.5, 0.9)).tolist()) if len(iterations) else None,
         mahalanobis=_maybe(_median(some["appearance_mahalanobis"])),
         mahalanobis_start=_maybe(_median(some["appearance_mahalanobis_start"])),

@@ -46,6 +46,10 @@ def attack(
     batch: Annotated[int | None, typer.Option(min=1, help="Samples computed together.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of frames, draws and controls.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... Default: where the network lies.")] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="Network that is asked whether it still sees the old pose; none. Default: the shipped one."),
+    ] = None,
     no_controls: Annotated[bool, typer.Option("--no-controls", help="Leave the controls out.")] = False,
     settings: Annotated[Path | None, typer.Option("--settings", help="TOML file of settings; options win.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the killed run in the folder.")] = False,
@@ -67,6 +71,7 @@ def attack(
             "batch": batch,
             "seed": seed,
             "device": device,
+            "judge": judge,
             "controls": False if no_controls else None,
         },
     )
@@ -139,7 +144,9 @@ def _counted(number: int, what: str) -> str:
 def _table(group: str, rows: list[Summary]) -> Table:
     title = f"{group} frames{_of(rows)}. Initial: of all; the rest: of those attacked"
     table = Table(title=title, title_justify="left")
-    for heading in ("attack", "frames", "past before", "initial mm", "final mm", "PA mm", "fooled", "95 %", "steps"):
+    judged = any(row.judge_error_mm is not None for row in rows)
+    headings = ("attack", "frames", "past before", "initial mm", "final mm", "PA mm", "fooled", "95 %", "steps")
+    for heading in (*headings, *(("judge mm",) if judged else ())):
         table.add_column(heading, justify="left" if heading == "attack" else "right")
     for row in rows:
         name = row.setting if row.control is None else f"  {row.control} ({row.setting})"
@@ -154,5 +161,6 @@ def _table(group: str, rows: list[Summary]) -> Table:
             f"{row.success.value:.1%}",
             f"{low:.0%} to {high:.0%}" if low == low else "-",
             f"{row.iterations[1]:.0f}" if row.iterations else "-",
+            *((f"{row.judge_error_mm:.1f}" if row.judge_error_mm is not None else "-",) if judged else ()),
         )
     return table

@@ -80,6 +80,24 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
                 "recomposing the stored frame, which differs from it by its rounding.",
             )
         )
+    judge = run.info.get("judge")
+    if judge:
+        terms.append(
+            (
+                "Judge",
+                f"{judge['name']}: a network that nobody attacks, asked for its pose of the clean frame, of the "
+                "unattacked repainting (before the arrow) and of the changed frame on 8 bits (after it). Where its "
+                "error stays small while the target's is large, the attack changed clothes and not the pose.",
+            )
+        )
+    if any((run.info.get(side) or {}).get("given") for side in ("generator", "target")):
+        terms.append(
+            (
+                "Given",
+                "This network has no detector and no mask of its own: crops and masks are the dataset's, under attack "
+                "too. That spares it what its detector would get wrong, so it is left out of averages over networks.",
+            )
+        )
     if run.info["dataset"].get("recipe") == "confounded":
         terms.append(
             (
@@ -114,6 +132,7 @@ def provenance(run: Run, groups: Sequence[Group]) -> Terms:
     """(term, fact) of what the run was made with; facts that a run lacks are left out."""
     info = run.info
     generator, target, data = info["generator"], info["target"], info["dataset"]
+    judge = info.get("judge")
     networks = {"Network": generator} if generator == target else {"Generator": generator, "Target": target}
     created = f"created {info.get('created', 'unknown')}"
     finished = f"finished {info['finished']}" if info.get("finished") else "not finished"
@@ -121,6 +140,7 @@ def provenance(run: Run, groups: Sequence[Group]) -> Terms:
     rows = [
         ("Command", info.get("command")),
         *((name, f"{network['name']}, weights {network.get('weights_hash')}") for name, network in networks.items()),
+        ("Judge", f"{judge['name']}, weights {judge.get('weights_hash')}" if judge else None),
         ("Dataset", f"{data.get('name')}, {data.get('frame_size')} pixels, fingerprint {data.get('fingerprint')}"),
         ("Its bytes", data.get("bytes_hash")),
         ("Frames", "; ".join(part for part in (_selection(info.get("selection") or {}), _frames(groups)) if part)),

@@ -128,7 +128,11 @@ def _errors(part: Measured) -> tuple[Cell, Cell, Cell]:
 
 
 def kinds_table(group: Group, method: str) -> Table:
-    """What kind of error each attack makes, and how much of the picture it changed (the paper's Table 2 below)."""
+    """What kind of error each attack makes, and how much of the picture it changed (the paper's Table 2 below).
+
+    Where a judge was asked, what it sees of the same frames stands beside: of the repainting alone, then attacked.
+    """
+    judged = any(math.isfinite(_judge(attack)[1]) for attack in group.attacks)
     columns = (
         "setting",
         "MPJPE",
@@ -140,6 +144,7 @@ def kinds_table(group: Group, method: str) -> Table:
         "true error",
         "PSNR, dB",
         "SSIM",
+        *(("the judge's",) if judged else ()),
     )
     rows = []
     for attack in group.attacks:
@@ -155,12 +160,20 @@ def kinds_table(group: Group, method: str) -> Table:
         ]
         cells += [Cell(bones), Cell(f"{turn:.0f}°" if math.isfinite(turn) else "–"), Cell(true)]
         cells += [_cell(mean(row["psnr_db"]), 1), _cell(mean(row["ssim"]), 3)]
+        if judged:
+            repainted, changed = _judge(attack)
+            cells.append(Cell(f"{number(repainted)} → {number(changed)}" if math.isfinite(changed) else "–"))
         rows.append(Row(short_name(attack.key), tuple(cells)))
     if group.get("paper"):
         theirs = published(method)
-        cells = [*[Cell("–")] * 7, _cell(theirs.psnr_db, 1), _cell(theirs.ssim, 3)]
+        cells = [*[Cell("–")] * 7, _cell(theirs.psnr_db, 1), _cell(theirs.ssim, 3), *[Cell("–")] * judged]
         rows.append(Row(f"{theirs.network} as published, other data", tuple(cells), "reference"))
     return Table((), columns, tuple(rows))
+
+
+def _judge(part: Measured) -> tuple[float, float]:
+    """The judge's mean error, mm, on the unattacked synthesis and on the changed frame; NaN without a judge."""
+    return mean(part.attacked["judge_error_initial_mm"]), mean(part.attacked["judge_error_mm"])
 
 
 def breakdown(group: Group, column: str) -> Table | None:

@@ -69,6 +69,25 @@ def test_success_is_of_the_frames_that_were_really_attacked(run: Run) -> None:
     assert one.outcomes["unreadable input"] == 1
 
 
+def test_what_the_judge_sees_is_averaged_over_the_attacked_frames(tmp_path: Path) -> None:
+    writer = RunWriter.open(tmp_path / "run", {"settings": {}})
+    writer.write(
+        0,
+        [
+            row(0, "fooled", judge_error_initial_mm=4.0, judge_error_mm=10.0),
+            row(1, "iterations used up", judge_error_initial_mm=8.0, judge_error_mm=30.0),
+            row(2, "past the threshold before the attack", judge_error_initial_mm=99.0, judge_error_mm=99.0),
+        ],
+    )
+    one = summarise(writer.finish(), "paper")
+    assert (one.judge_error_initial_mm, one.judge_error_mm) == (6, 20)
+    assert one.facts()["judge_error_mm"] == 20
+
+
+def test_without_a_judge_its_errors_are_none_and_not_nan(run: Run) -> None:
+    assert summarise(run, "paper").judge_error_mm is None
+
+
 def test_controls_are_summed_up_beside_the_attacks(run: Run) -> None:
     found = summaries(run)
     assert [(one.attack, one.control) for one in found] == [("appearance", None), ("control", "random direction")]

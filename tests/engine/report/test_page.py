@@ -247,6 +247,31 @@ def test_without_ground_truth_or_statistics_their_numbers_are_left_out(dataset: 
     assert not page.unbalanced
 
 
+def test_what_the_judge_sees_and_what_was_given_is_said_where_it_is_so(
+    run: Run, page: Page, dataset: Dataset, tmp_path: Path
+) -> None:
+    assert "judge" not in page.text and "Given" not in page.text
+    whole = write_fake_run(tmp_path / "whole", dataset, settings=("paper", "natural"), per_subject=4)
+    facts = {
+        **whole.info,
+        "judge": {"name": "eye", "weights_hash": "12" * 32},
+        "target": {"given": True, "name": "ugar"},
+    }
+    writer = RunWriter.open(tmp_path / "run", facts)
+    rows = whole.table().to_pylist()
+    for row in rows:
+        if row["setting"] == "natural":
+            row |= {"judge_error_initial_mm": 12.0, "judge_error_mm": 34.0}
+    writer.write(0, rows)
+    judged = Page(write_report(writer.finish()).read_text(encoding="utf-8"))
+    (table,) = [table for table in judged.tables if "the judge's" in table[0]]
+    column = table[0].index("the judge's")
+    assert {line[0]: line[column] for line in table[1:]} == {"paper": "–", "natural": "12 → 34"} | {
+        line[0]: "–" for line in table[1:] if "published" in line[0]
+    }
+    assert "eye, weights 1212" in judged.text and "crops and masks are the dataset" in judged.text
+
+
 def test_names_from_the_dataset_are_escaped(dataset: Dataset, tmp_path: Path) -> None:
     whole = write_fake_run(tmp_path / "whole", dataset, settings=("paper",), per_subject=3)
     writer = RunWriter.open(tmp_path / "run", {name: value for name, value in whole.info.items() if name != "status"})
