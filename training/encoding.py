@@ -8,8 +8,8 @@ import torch
 
 from turncoat.kernels import DataError
 from turncoat.training.data import Dataset
-from turncoat.training.methods.nsd import as_float
-from turncoat.training.networks import Codes, Disentangled
+from turncoat.training.data.tensors import as_float
+from turncoat.training.networks import Codes, Disentangled, guided_by
 
 Progress = Callable[..., None]
 
@@ -26,7 +26,7 @@ class EncodedRows(NamedTuple):
 def encode_rows(
     network: Disentangled, dataset: Dataset, rows: np.ndarray, *, batch: int = 128, progress: Progress | None = None
 ) -> EncodedRows:
-    """Encode `rows` of a dataset with the network as it is (mode, precision).
+    """Encode `rows` of a dataset with the network as it is (mode, precision), given its boxes if it needs them.
 
     Raises:
         DataError: no row could be read, or a code is not finite.
@@ -38,7 +38,7 @@ def encode_rows(
     for frames, valid, bad in dataset.frames_in_order(rows, batch):
         unreadable += len(bad)
         if len(valid):
-            parts.append(network.encode(as_float(frames)))
+            parts.append(guided_by(network, dataset, valid).encode(as_float(frames)))
             kept.append(valid)
         if progress is not None:
             progress(sum(map(len, kept)) + unreadable, len(rows))

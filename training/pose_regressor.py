@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from turncoat.kernels import ConfigError, DataError
@@ -111,7 +111,7 @@ def fit_regressor(
     network = load_network(source)
     check_frame_size(network, dataset)
     rows = dataset.select(split="train")
-    _check_enough(len(_labelled(dataset, rows, settings)), settings)
+    _check_enough(len(labelled(dataset, rows, settings)), settings)
     network.compute_dtype = getattr(torch, settings.precision)
     encoded = encode_rows(network, dataset, rows, progress=_stage(progress, "encoding"))
     checked, checked_on = _validation_rows(dataset)
@@ -119,7 +119,7 @@ def fit_regressor(
     network.compute_dtype = torch.float32
     network.statistics = appearance_statistics(encoded.codes.appearance)
 
-    chosen = _labelled(dataset, encoded.rows, settings)
+    chosen = labelled(dataset, encoded.rows, settings)
     poses = torch.from_numpy(dataset.pose(encoded.rows[chosen]))
     truth = torch.from_numpy(dataset.pose(checked))
     _check_labels(poses, truth)
@@ -175,28 +175,46 @@ def train_regressor(
         std = poses.std(0)
         regressor.pose_std.copy_(torch.where(std > 1e-3, std, 1.0))
         target = ((poses - regressor.pose_mean) / regressor.pose_std).flatten(1)
-        optimiser = torch.optim.Adam(regressor.parameters(), settings.learning_rate, fused=True)
         noise = settings.noise * regressor.code_std
-        for step in range(settings.steps):
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-            batch = torch.randint(len(codes), (settings.batch,))
+
+        def loss(batch: Tensor) -> Tensor:
             code = codes[batch]
             if settings.noise:
                 code = code + noise * torch.randn_like(code)
-            loss = F.mse_loss(regressor.normalised(code), target[batch])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            if progress is not None and (step % 50 == 49 or step + 1 == settings.steps):
-                progress(step + 1, settings.steps, loss=float(loss.detach()))
-    if not math.isfinite(float(loss.detach())):
-        raise DataError("The regressor's loss is not finite; lower its learning rate.")
+            return F.mse_loss(regressor.normalised(code), target[batch])
+
+        minimise(regressor, loss, len(codes), settings, progress)
     return regressor.eval().requires_grad_(False)
 
 
-def _labelled(dataset: Dataset, rows: np.ndarray, settings: RegressorSettings) -> np.ndarray:
-    """Positions in `rows` of the frames whose labels are used: some subjects, some share."""
+def minimise(
+    module: nn.Module,
+    loss: Callable[[Tensor], Tensor],
+    count: int,
+    settings: RegressorSettings,
+    progress: Progress | None = None,
+) -> None:
+    """Adam on `loss`, a function of a batch's indices below `count`, with a cosine to nothing over the steps.
+
+    Raises:
+        DataError: the last loss is not finite.
+    """
+    optimiser = torch.optim.Adam(module.parameters(), settings.learning_rate, fused=True)
+    for step in range(settings.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+        value = loss(torch.randint(count, (settings.batch,)))
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        if progress is not None and (step % 50 == 49 or step + 1 == settings.steps):
+            progress(step + 1, settings.steps, loss=float(value.detach()))
+    if not math.isfinite(float(value.detach())):
+        raise DataError("The regressor's loss is not finite; lower its learning rate.")
+
+
+def labelled(dataset: Dataset, rows: np.ndarray, settings: RegressorSettings) -> np.ndarray:
+    """Positions in `rows` of the frames whose labels are used: some subjects, some share, drawn by the seed."""
     chosen = np.arange(len(rows))
     if settings.subjects is not None:
         wanted = dataset.select(split="train", subject=list(settings.subjects))

@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 
 from turncoat.kernels import ConfigError, DataError
 from turncoat.training import checkpoint
-from turncoat.training.cards import write_card
 from turncoat.training.checkpoint import load_network, save_network, shipped_weights
 from turncoat.training.networks import Disentangled, preset
 from turncoat.training.statistics import AppearanceStatistics, appearance_statistics
@@ -158,17 +157,6 @@ def test_statistics_of_too_few_or_broken_codes_are_refused():
         appearance_statistics(torch.randn(100, 128))
     with pytest.raises(DataError, match="NaN or infinite"):
         appearance_statistics(torch.full((600, 128), float("nan")))
-
-
-def test_a_card_stands_beside_its_weights(file):
-    net = load_network(file)
-    path = write_card(net, {"kind": "evaluation", "splits": {}})
-    card = json.loads(path.read_text())
-    assert path == file.with_suffix(".json") and card["file"]["sha256"] == net.weights_hash
-    assert card["training"]["images"] == 10 and "Apache-2.0" in card["licence"]
-    assert card["parameters"]["without_regressor"] == sum(
-        card["parameters"][k] for k in ("detector", "encoder", "decoder")
-    )
 
 
 @pytest.mark.parametrize("name", sorted(shipped_weights()))

@@ -53,13 +53,15 @@ def test_a_network_is_trained_fitted_and_measured(data, tmp_path, capsys):
     printed = " ".join(out.split())
     assert all(words in printed for words in ("Poses, mm", "Pictures, dB", "Initial error of an attack", "walk"))
     assert all(words in printed for words in ("do not add up", "mean over frames of each frame's PSNR", "motions"))
+    assert all(words in printed for words in ("PCK@150", "By joint", "left_wrist", "Asked of", "mask IoU"))
     assert "…" not in "".join(line for line in out.splitlines() if line.startswith("┃")), "headings are whole"
     card = json.loads((tmp_path / "net.json").read_text())
     assert card["training"]["images"] == 16 and "held-out" in card["evaluation"]["splits"]
+    assert str(tmp_path) not in (tmp_path / "net.json").read_text()
 
 
 BAD = [
-    (["train", "nds", "--data", "DATA", "--out", "OUT", *SMALL], "There is no method 'nds'; choose one of nsd."),
+    (["train", "nds", "--data", "DATA", "--out", "OUT", *SMALL], "There is no method 'nds'; choose one of nsd"),
     (["train", "nsd", "--data", "NOWHERE", "--out", "OUT", *SMALL], "NOWHERE"),
     (["train", "nsd", "--data", "DATA", "--out", "OUT"], "64 pixels wide and the network's 128"),
     (["train", "nsd", "--data", "DATA", "--out", "DATA", *SMALL], "is not empty"),

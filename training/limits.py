@@ -1,0 +1,86 @@
+"""What a network cannot do, in sentences that follow from its card's numbers by rule."""
+
+from collections.abc import Iterator
+from typing import Any
+
+FEW = 10
+"""Fewer sequences than this say little about others. [choice]"""
+LEAK = 1.1
+"""The appearance code tells as much about the pose as the pose code if its MPJPE is below so much of that. [choice]"""
+SPREAD = 1.5
+"""A subject is read from a pose code if that succeeds so much more often than naming the commonest. [choice]"""
+
+
+def known_limits(card: dict[str, Any]) -> list[str]:
+    """Sentences, each with the number it follows from; empty where nothing was measured."""
+    evaluation, labels = card.get("evaluation") or {}, card.get("labels") or {}
+    return [
+        *_made(card.get("network") or {}),
+        *_missed(evaluation.get("targets") or []),
+        *_poses(evaluation.get("splits") or {}),
+        *_labels(labels),
+        "Trained and measured on rendered people in rendered rooms; nothing is known about photographs.",
+    ]
+
+
+def _made(network: dict[str, Any]) -> Iterator[str]:
+    paints = network.get("paints", "person")
+    if paints == "nothing":
+        yield "It has no decoder: it predicts poses, and cannot repaint anybody."
+    if paints == "crop":
+        yield "It is given box and mask of the person by the dataset, so it does not stand beside those that find them."
+    if network.get("head") == "official":
+        yield "Official head: the pose code determines the appearance code by construction; only the decoder separates."
+
+
+def _missed(targets: list[dict[str, Any]]) -> Iterator[str]:
+    for line in targets:
+        if line["holds"] is False:
+            bound = "at least" if line["at_least"] else "at most"
+            scale, unit = (100, " %") if line["unit"] == "%" else (1, f" {line['unit']}".rstrip())
+            yield (
+                f"Held-out, everyday: {line['what']} is {line['measured'] * scale:.3g}{unit}, "
+                f"{bound} {line['asked'] * scale:g}{unit} was asked."
+            )
+
+
+def _poses(splits: dict[str, Any]) -> Iterator[str]:
+    for split, groups in splits.items():
+        for group, cell in groups.items():
+            poses = cell["poses"]
+            where, own = f"{split.capitalize()}, {group}", poses["mpjpe"]["mean"]
+            for name, whose in (("mean_pose", "all training frames"), ("group_mean_pose", f"{group} training frames")):
+                ratio = poses.get(f"{name}_ratio")
+                if ratio and ratio["mean"] >= 1:
+                    beyond = "worse than" if (ratio["low"] or 1) > 1 else "no better than"
+                    other = poses[f"{name}_mm"]["mean"]
+                    yield f"{where}: MPJPE {own:.0f} mm, {beyond} the mean pose of {whose} ({other:.0f} mm)."
+                    break
+            if poses["sequences"] < FEW:
+                yield f"{where}: measured on {poses['sequences']} sequences; others may differ more than its interval."
+            pictures = cell.get("pictures")
+            if pictures and pictures["person_db"]["mean"] < pictures["background_db"]["mean"] + 3:
+                yield (
+                    f"{where}: the repainted person is {pictures['person_db']['mean']:.1f} dB, the empty background "
+                    f"{pictures['background_db']['mean']:.1f} dB."
+                )
+
+
+def _labels(labels: dict[str, Any]) -> Iterator[str]:
+    lines = {line["labels"]: line for line in labels.get("table") or []}
+    if "all" in lines:
+        pose, appearance = (lines["all"][code]["mean"] for code in ("pose_code", "appearance"))
+        if appearance <= LEAK * pose:
+            yield (
+                f"The appearance code tells the pose as well as the pose code does: MPJPE {appearance:.0f} and "
+                f"{pose:.0f} mm (mean pose {lines['all']['mean_pose']['mean']:.0f} mm)."
+            )
+    for found in labels.get("identity") or []:
+        accuracy, chance = found["accuracy"], max(found["chance"]["one_of"], found["chance"]["most_common"] or 0)
+        if found["code"] != "pose_code" or found["probe"] != "linear" or not accuracy:
+            continue
+        if accuracy["low"] > SPREAD * chance:
+            yield (
+                f"The pose code tells who it is: a linear probe names the {found['of']} in "
+                f"{100 * accuracy['mean']:.0f} % of unseen sequences' frames (chance {100 * chance:.0f} %)."
+            )
