@@ -1,0 +1,274 @@
+"""How many labels a pose regressor needs, and what each code gives away (methods section 5).
+
+The frames are encoded once. Then the same regressor is fitted again and again on those codes: on the pose code and on
+the appearance code, with all labels, half of them, one subject's, one in a hundred, one in a thousand; everything
+stands beside the mean pose of the labels that were used. Last, `turncoat.training.identity` asks each code who it is.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from turncoat.kernels import ConfigError, DataError
+from turncoat.kernels.pose_error import mpjpe, pa_mpjpe
+from turncoat.kernels.settings import Settings
+from turncoat.training.checkpoint import Network
+from turncoat.training.data import Dataset
+from turncoat.training.encoding import check_frame_size, encode_rows
+from turncoat.training.evaluation import bootstrap
+from turncoat.training.evaluation.cells import cells
+from turncoat.training.identity import CODES, PROBES, Encoded, fit_probe, people_columns, score_probe
+from turncoat.training.pose_regressor import Progress, RegressorSettings, labelled, train_regressor
+
+SMALLEST = 8
+"""Fewer labels than this are no regression; such a fraction is left out, in words. [choice]"""
+
+
+class StudyRegressor(RegressorSettings):
+    """A regressor of the study: a quarter of the usual steps and half the batch, so that all fits take minutes.
+
+    batch: as many as there are labels, where those are fewer. subjects, fraction, seed: each fit sets its own.
+    """
+
+    steps: int = Field(1000, ge=1)
+    batch: int = Field(128, ge=2)
+
+
+class LabelStudySettings(Settings):
+    """What is fitted and measured. [choice] all but the fractions, which methods section 5 names.
+
+    fractions: shares of the training frames whose labels are used; a single frame is drawn at a time.
+    subject: the one whose labels are used alone; the first training subject, where None. (UGAR: S1.)
+    draws: how often labels are drawn (and weights) for fractions of at most `few`; the spread is reported.
+    frames: of each split and group that every fit is measured on.
+    intervals: bootstrap draws over sequences, for the 95 % intervals.
+    """
+
+    fractions: tuple[float, ...] = (1.0, 0.5, 0.01, 0.001)
+    subject: str | None = None
+    draws: int = Field(3, ge=1)
+    few: float = Field(0.05, ge=0, le=1)
+    frames: int = Field(1000, ge=1)
+    intervals: int = Field(1000, ge=1)
+    regressor: StudyRegressor = StudyRegressor()
+
+
+class Labels(NamedTuple):
+    """Labels that one fit may use. name: "all", "50 %", "S1"; chosen: positions in the encoded training frames."""
+
+    name: str
+    draw: int
+    settings: RegressorSettings
+    chosen: np.ndarray
+
+
+def study_labels(
+    network: Network, dataset: Dataset, settings: LabelStudySettings | None = None, *, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Fit everything and measure it; a JSON-ready document (docs/evaluation.md says what is in it).
+
+    Raises:
+        ConfigError: a fraction that is not in (0, 1].
+        DataError: an unknown subject, frames of another size, none to train or to measure on.
+    """
+    settings = settings or LabelStudySettings()
+    torch.set_num_threads(settings.regressor.threads)
+    check_frame_size(network, dataset)
+    _check(settings, dataset)
+    train, tests, unreadable = _encode(network, dataset, settings, progress)
+    return {
+        "kind": "label study",
+        "weights_hash": network.weights_hash,
+        "precision": settings.regressor.precision,
+        "dataset": {key: dataset.info.get(key) for key in ("name", "recipe", "preset", "fingerprint")},
+        "settings": settings.model_dump(mode="json"),
+        "training_frames": len(train.rows),
+        "unreadable": unreadable,
+    } | study_codes(network, dataset, train, tests, settings, progress=progress)
+
+
+def study_codes(
+    network: Network,
+    dataset: Dataset,
+    train: Encoded,
+    tests: dict[tuple[str, str], Encoded],
+    settings: LabelStudySettings,
+    *,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The study on codes that are there already.
+
+    network: whose shape the regressors take, and whose own regressor is measured beside them if it has one.
+    tests: (split, group) -> codes of the frames that are measured.
+    """
+    shape = settings.regressor.shape(network.settings)
+    wanted, left_out = _labels(dataset, train.rows, settings)
+    poses = torch.from_numpy(dataset.pose(train.rows))
+    truths = {cell: torch.from_numpy(dataset.pose(test.rows)) for cell, test in tests.items()}
+    for tensor in (poses, *truths.values()):
+        if not torch.isfinite(tensor).all():
+            raise DataError("A pose label is NaN or infinite; render the dataset again or leave its sequence out.")
+    columns = people_columns(dataset, train.rows)
+    if len(np.unique(dataset.column(columns[0])[train.rows].astype(str))) < 2:
+        columns, left_out = [], [*left_out, "identity: one person in the training frames is nobody to tell apart."]
+    done, total = 0, (len(wanted) + len(columns) * len(PROBES)) * len(CODES) * settings.regressor.steps
+
+    def stage(name: str) -> Progress | None:
+        start = done
+        if progress is None:
+            return None
+        return lambda step, _, **facts: progress(start + step, total, stage=name, **facts)
+
+    def measured(predict: Callable[[Tensor], Tensor], code: str, mean: Tensor) -> dict[str, dict[str, Any]]:
+        """What a regressor scores on every cell, beside its mean pose (17, 3)."""
+        found: dict[str, dict[str, Any]] = {}
+        for (split, group), test in tests.items():
+            truth, sequence = truths[split, group], dataset.column("sequence")[test.rows]
+            errors = _errors(predict(test.codes[code]), truth, mean, sequence, settings.intervals)
+            found.setdefault(split, {})[group] = errors
+        return found
+
+    fits = []
+    for labels in wanted:
+        truth = poses[labels.chosen]
+        for code in CODES:
+            regressor = train_regressor(
+                shape, train.codes[code][labels.chosen], truth, labels.settings, stage(labels.name)
+            )
+            done += settings.regressor.steps
+            fits.append(
+                {
+                    "labels": labels.name,
+                    "draw": labels.draw,
+                    "code": code,
+                    "labelled_frames": len(labels.chosen),
+                    "batch": labels.settings.batch,
+                    "cells": measured(regressor, code, truth.mean(0)),
+                }
+            )
+    own = None
+    if network.regressor is not None:
+        own = measured(network.regress, CODES[0], network.regressor.pose_mean)
+    identity = []
+    fit = settings.regressor.model_copy(update={"batch": min(settings.regressor.batch, len(train.rows))})
+    for column in columns:
+        for code in CODES:
+            for kind in PROBES:
+                probe = fit_probe(kind, shape, train, column, dataset, code, fit, stage("identity"))
+                identity.append(score_probe(probe, dataset, tests, draws=settings.intervals))
+                done += settings.regressor.steps
+    return {"own_regressor": own, "fits": fits, "table": table(fits), "identity": identity, "left_out": left_out}
+
+
+def table(fits: list[dict[str, Any]], split: str = "held-out", group: str = "everyday") -> list[dict[str, Any]]:
+    """One line for every choice of labels: MPJPE from each code and of the mean pose, averaged over the draws.
+
+    Of each: mean, and over the draws lowest and highest; low and high are the interval over sequences of a single draw,
+    None where there are several. Empty where nothing was measured on that cell.
+    """
+    lines = []
+    for name in dict.fromkeys(fit["labels"] for fit in fits):
+        same = [fit for fit in fits if fit["labels"] == name and group in fit["cells"].get(split, {})]
+        if not same:
+            continue
+        line: dict[str, Any] = {
+            "labels": name,
+            "labelled_frames": same[0]["labelled_frames"],
+            "draws": 1 + max(fit["draw"] for fit in same),
+        }
+        for code in CODES:
+            line[code] = _over_draws([fit["cells"][split][group]["mpjpe"] for fit in same if fit["code"] == code])
+        line["mean_pose"] = _over_draws(
+            [fit["cells"][split][group]["mean_pose_mm"] for fit in same if fit["code"] == CODES[0]]
+        )
+        lines.append(line)
+    return lines
+
+
+def _over_draws(found: list[dict[str, Any]]) -> dict[str, Any]:
+    means = [each["mean"] for each in found]
+    alone = found[0] if len(found) == 1 else {"low": None, "high": None}
+    return {
+        "mean": float(np.mean(means)),
+        "lowest": min(means),
+        "highest": max(means),
+        "low": alone["low"],
+        "high": alone["high"],
+    }
+
+
+def _encode(
+    network: Network, dataset: Dataset, settings: LabelStudySettings, progress: Progress | None
+) -> tuple[Encoded, dict[tuple[str, str], Encoded], int]:
+    """Codes of all training frames and of the frames of every cell, and how many frames could not be read."""
+    wanted = {("train", ""): dataset.select(split="train")}
+    wanted |= {(split, group): rows for split, group, rows in cells(dataset, None, settings.frames)}
+    if len(wanted) < 2:
+        raise DataError("The dataset has no frames outside its training split, so there is nothing to measure on.")
+    total, done, unreadable = sum(map(len, wanted.values())), 0, 0
+    found: dict[tuple[str, str], Encoded] = {}
+    before, network.compute_dtype = network.compute_dtype, getattr(torch, settings.regressor.precision)
+    try:
+        for cell, rows in wanted.items():
+            start = done
+
+            def advance(step: int, _: int, start: int = start) -> None:
+                if progress is not None:
+                    progress(start + step, total, stage="encoding")
+
+            encoded = encode_rows(network, dataset, rows, progress=advance)
+            found[cell] = Encoded(encoded.rows, {code: getattr(encoded.codes, code) for code in CODES})
+            unreadable += encoded.unreadable
+            done += len(rows)
+    finally:
+        network.compute_dtype = before
+    return found.pop(("train", "")), found, unreadable
+
+
+def _labels(dataset: Dataset, rows: np.ndarray, settings: LabelStudySettings) -> tuple[list[Labels], list[str]]:
+    """Every choice of labels, and a sentence for each that has too few."""
+    subject = settings.subject or str(np.unique(dataset.column("subject")[rows])[0])
+    shares = sorted(settings.fractions, reverse=True)
+    choices: list[tuple[str, dict[str, Any], int]] = []
+    for share in shares:
+        draws = settings.draws if share <= settings.few else 1
+        choices.append(("all" if share == 1 else f"{100 * share:g} %", {"fraction": share}, draws))
+    choices.insert(sum(share > settings.few for share in shares), (subject, {"subjects": (subject,)}, 1))
+    found, left_out = [], []
+    for name, changes, draws in choices:
+        for draw in range(draws):
+            seed = settings.regressor.seed + draw
+            chosen = labelled(dataset, rows, settings.regressor.model_copy(update=changes | {"seed": seed}))
+            if len(chosen) < SMALLEST:
+                left_out.append(f"{name}: a regression needs {SMALLEST} labels, this share has {len(chosen)}.")
+                break
+            batch = min(settings.regressor.batch, len(chosen))
+            fit = settings.regressor.model_copy(update=changes | {"seed": seed, "batch": batch})
+            found.append(Labels(name, draw, fit, chosen))
+    return found, left_out
+
+
+def _errors(poses: Tensor, truth: Tensor, mean: Tensor, sequence: np.ndarray, draws: int) -> dict[str, Any]:
+    error, beside = mpjpe(poses, truth).numpy(), mpjpe(mean.expand_as(truth), truth).numpy()
+    if not np.isfinite(error).all():
+        raise DataError("A predicted pose is NaN or infinite; lower the regressor's learning rate.")
+    return {
+        "mpjpe": bootstrap(error, sequence, draws=draws),
+        "pa_mpjpe": bootstrap(pa_mpjpe(poses, truth).numpy(), sequence, draws=draws),
+        "mean_pose_mm": bootstrap(beside, sequence, draws=draws),
+        "mean_pose_ratio": bootstrap(error, sequence, over=beside, draws=draws),
+        "frames": len(error),
+        "sequences": len(np.unique(sequence)),
+    }
+
+
+def _check(settings: LabelStudySettings, dataset: Dataset) -> None:
+    for fraction in settings.fractions:
+        if not 0 < fraction <= 1:
+            raise ConfigError(f"A fraction of the labels is {fraction}; it must be above 0 and at most 1.")
+    if settings.subject is not None:
+        dataset.select(split="train", subject=settings.subject)
