@@ -1,5 +1,7 @@
 """What an evaluation measures, what it sets beside each number, and what it leaves out in words."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from turncoat.training.networks import Canvas, Codes, Disentangled, preset
 from turncoat.training.targets import TARGETS, check_targets
 
 SHAPE = preset("studio", frame_size=64, crop_size=32, regressor_hidden=64)
+COUNTS = ("frames", "sequences", "motions")
 MEASURED = ("mpjpe", "n_mpjpe", "pa_mpjpe", "pck_150", "auc_150")
 
 
@@ -170,6 +173,15 @@ def test_decibels_are_averaged_frame_by_frame():
 def test_a_document_says_what_its_names_mean():
     named = " ".join(f"{names}: {meaning}" for names, meaning in LEGEND.items())
     assert "do not add up" in named and "mean over frames of each frame's PSNR" in named
+
+
+def test_every_number_of_a_document_is_defined_in_the_docs(weights, dataset):
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    settings = EvaluationSettings(splits=("held-out",), poses=4, pictures=2, draws=5)
+    cell = evaluate(load_network(weights / "net.safetensors"), dataset, settings)["splits"]["held-out"]["everyday"]
+    assert not [
+        name for name in {**cell["poses"], **cell["pictures"]} if f"`{name}`" not in page and name not in COUNTS
+    ]
 
 
 def test_a_perfect_painter_scores_what_its_crop_allows(weights, dataset):
