@@ -105,7 +105,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """What `compare_runs` found.
 
     Attributes:
         a, b: the two sides. group: of actions that it is of; None: all.
@@ -147,7 +147,7 @@ class Comparison:
         }
 
 
-def compare(
+def compare_runs(
     a: Run | str | Path,
     b: Run | str | Path,
     *,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from turncoat.engine.analysis import paper_values
-from turncoat.engine.analysis.compare import Comparison, compare
+from turncoat.engine.analysis.compare import Comparison, compare_runs
 from turncoat.engine.analysis.members import Member, in_order, members_of
 from turncoat.engine.analysis.rows import ErrorRow, PictureRow, counts, error_rows, picture_row
 from turncoat.engine.analysis.seeds import Spread, spread_of
@@ -203,7 +203,7 @@ def _against(reference: Run, others: Sequence[Run], cell: Cell) -> tuple[Compari
     found = []
     for run in others:
         try:
-            found.append(compare(reference, run, setting=cell[0], group=cell[1]))
+            found.append(compare_runs(reference, run, setting=cell[0], group=cell[1]))
         except DataError:
             continue
     return tuple(found)

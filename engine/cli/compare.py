@@ -28,6 +28,7 @@ def compare(
     iterations: Annotated[
         int | None, typer.Option(min=1, help="Largest number of steps, of runs that are made.")
     ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Threshold, mm, of runs that are made.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto, of runs that are made.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
 ) -> None:
@@ -38,13 +39,13 @@ def compare(
     """
     from dataclasses import replace
 
-    from turncoat.engine.analysis.compare import compare as compare_runs
+    from turncoat.engine.analysis.compare import compare_runs
     from turncoat.engine.analysis.family import SELECTION, runs_of_pair
     from turncoat.engine.report.differences import comparison_table, success_sentences
     from turncoat.engine.report.plain import rich_table
 
     output = Output(json)
-    overrides: dict[str, Any] = {"iterations": iterations, "precision": precision}
+    overrides: dict[str, Any] = {"iterations": iterations, "threshold_mm": threshold, "precision": precision}
     overrides = {name: value for name, value in overrides.items() if value is not None}
     selection = replace(SELECTION, per_subject=per_subject) if per_subject else SELECTION
     with ExitStack() as stack:

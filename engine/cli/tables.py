@@ -43,6 +43,7 @@ def tables(
         float | None, typer.Option(min=0, help="Seconds between two frames of a sequence, at least.")
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Largest number of steps. Default: 500.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Error, mm, past which a prediction is fooled.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples computed together.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of frames, draws and controls.")] = None,
@@ -61,12 +62,16 @@ def tables(
     from turncoat.engine.attack import AttackSettings
     from turncoat.engine.report.family_page import terminal, write_tables
     from turncoat.engine.runs import Run
+    from turncoat.kernels.errors import ConfigError
     from turncoat.kernels.files import check_output_folder
 
     output = Output(json)
     base = AttackSettings.load(settings, {}).model_dump() if settings else SETTINGS.model_dump()
-    given = {"attacks": attacks or None, "iterations": iterations, "precision": precision, "batch": batch, "seed": seed}
+    given = {"attacks": attacks or None, "iterations": iterations, "threshold_mm": threshold, "precision": precision,
+             "batch": batch, "seed": seed}  # fmt: skip
     chosen = AttackSettings.load(None, base | {name: value for name, value in given.items() if value is not None})
+    if not chosen.appearance_attacks:
+        raise ConfigError(f"The settings are {', '.join(chosen.attacks)}; tables are of paper, free or natural.")
     chosen = chosen.model_copy(update={"attacks": chosen.appearance_attacks})
     frames: dict[str, Any] = {
         "groups": tuple(group) if group else None,

@@ -59,6 +59,7 @@ def probability(p: float) -> Cell:
 def _bounds(found: Interval, decimals: int, between: str, *, signed: bool = False) -> str:
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
         return ""
+    decimals = max(decimals - 1, 0) if abs(found.high) >= 100 else decimals  # a tenth of 250 says nothing in a bound
     low, high = (_signed(x, decimals) if signed else _number(x, decimals) for x in (found.low, found.high))
     return f"{low}{between}{high}"
 

@@ -136,7 +136,7 @@ def _success_row(found: Comparison) -> Row:
     one = found.success
     shares = [value(Interval(*(100 * x for x in side)), 0) for side in (one.a, one.b)]
     cells = [Cell(cell.text + " %", cell.small) for cell in shares]
-    return Row("fooled, points", (plain(str(found.pairs)), *cells, points(one.difference)), "total")
+    return Row("fooled; difference in points", (plain(str(found.pairs)), *cells, points(one.difference)), "total")
 
 
 def _row(one: Difference) -> Row:
@@ -177,7 +177,7 @@ def _below(found: Comparison) -> str:
                       for side, name in ((found.a, a), (found.b, b)))  # fmt: skip
     failed = found.a.failed + found.b.failed
     text += f", {failed} failed)" if failed else ")"
-    return text + ". Small or in brackets: 95 % over sequences; of shares the wider of bootstrap and score interval."
+    return text + ". Intervals: 95 % over sequences; of shares the wider of bootstrap and score interval."
 
 
 def _p(p: float) -> str:

@@ -48,7 +48,7 @@ def errors_table(tables: FamilyTables, setting: str, group: str) -> Titled:
         "Initial: the unattacked synthesis, final: the last attacked frame, MPJPE to the prediction on the clean "
         "frame; means over the subjects' means. Past before: past the threshold before the attack, counted and left "
         f"out. Fooled: past {tables.threshold_mm:.0f} mm on the 8-bit frame. Steps: median (10 to 90 %) of the frames "
-        "fooled. Small or in brackets: 95 % over sequences."
+        f"fooled, of at most {tables.iterations}. Intervals: 95 % over sequences."
     )
     caption += (
         " An attack stops at the first step past the threshold: how far above it a final error lies says how long that "

@@ -150,7 +150,7 @@ def _all(tables: FamilyTables, group: str) -> list[Titled]:
 def _there(found: Iterable[Titled | None]) -> list[Titled]:
     """The tables that are there; a caption that the next one repeats stands below that one alone."""
     there = [one for one in found if one is not None]
-    following = [*[one.caption for one in there[1:]], ""]
+    following = [one.caption for one in there[1:]] + [""] * bool(there)
     return [replace(one, caption="") if one.caption == after else one
             for one, after in zip(there, following, strict=True)]  # fmt: skip
 

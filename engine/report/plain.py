@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from turncoat.engine.report.cells import Titled
 from turncoat.engine.report.tables import Cell, Table
@@ -14,14 +15,14 @@ _STYLES = {"total": "bold", "reference": "italic", "apart": "dim"}
 def rich_table(titled: Titled) -> RichTable:
     """For a terminal; intervals stand below their numbers."""
     found = RichTable(
-        title=titled.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
-        caption=titled.caption or None, caption_justify="left",
+        title=Text(titled.title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
+        caption=Text(titled.caption) if titled.caption else None, caption_justify="left",
     )  # fmt: skip
     for index, head in enumerate(_heads(titled.table)):
-        found.add_column(head, justify="left" if index == 0 else "right", overflow="fold")
+        found.add_column(Text(head), justify="left" if index == 0 else "right", overflow="fold")
     for row in titled.table.rows:
-        texts = [f"{cell.text}\n[dim]{cell.small}[/dim]" if cell.small else cell.text for cell in row.cells]
-        found.add_row(row.name, *texts, style=_STYLES.get(row.css))
+        texts = [Text(cell.text) + Text(f"\n{cell.small}" if cell.small else "", style="dim") for cell in row.cells]
+        found.add_row(Text(row.name), *texts, style=_STYLES.get(row.css))
     return found
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from fixtures.small_run import attacked, write_small_run
-from turncoat.engine.analysis.compare import compare
+from turncoat.engine.analysis.compare import compare_runs
 from turncoat.kernels.errors import ConfigError, DataError
 
 BEFORE, MISSED = "past the threshold before the attack", "iterations used up"
@@ -40,7 +40,7 @@ def runs(tmp_path: Path) -> tuple[Any, Any]:
 
 
 def test_pairs_are_samples_attacked_under_both(runs: tuple[Any, Any]) -> None:
-    found = compare(*runs)
+    found = compare_runs(*runs)
     assert found.shared == 11, "sample 5 is not in B, 99 not in A"
     assert found.pairs == 8 and found.left_out == 3
     assert (found.a.past_before, found.b.past_before, found.a.failed, found.b.failed) == (1, 1, 1, 0)
@@ -49,7 +49,7 @@ def test_pairs_are_samples_attacked_under_both(runs: tuple[Any, Any]) -> None:
 
 
 def test_success_is_counted_in_four_kinds_of_pairs(runs: tuple[Any, Any]) -> None:
-    one = compare(*runs).success
+    one = compare_runs(*runs).success
     assert (one.both, one.only_a, one.only_b, one.neither) == (1, 4, 3, 0)
     assert one.a.value == 5 / 8 and one.b.value == 4 / 8 and one.difference.value == pytest.approx(-1 / 8)
     assert one.difference.low < -1 / 8 < one.difference.high
@@ -58,7 +58,7 @@ def test_success_is_counted_in_four_kinds_of_pairs(runs: tuple[Any, Any]) -> Non
 
 
 def test_differences_are_b_minus_a_sample_by_sample(runs: tuple[Any, Any]) -> None:
-    found = compare(*runs)
+    found = compare_runs(*runs)
     final = found.get("error_final_mm")
     assert final is not None and final.pairs == 8
     a = {k: 180 + k for k in range(6)} | {k: 100 + k for k in range(6, 10)}
@@ -71,14 +71,14 @@ def test_differences_are_b_minus_a_sample_by_sample(runs: tuple[Any, Any]) -> No
 
 
 def test_the_initial_error_of_all_counts_those_that_were_left_out(runs: tuple[Any, Any]) -> None:
-    everyone = compare(*runs).initial_of_all
+    everyone = compare_runs(*runs).initial_of_all
     assert everyone.pairs == 10, "all shared frames but the unreadable one"
     assert everyone.a.value == pytest.approx((9 * 20 + 300) / 10)
     assert everyone.b.value == pytest.approx((9 * 25 + 400) / 10)
 
 
 def test_turning_the_comparison_round_turns_its_signs(runs: tuple[Any, Any]) -> None:
-    one, other = compare(*runs), compare(*reversed(runs))
+    one, other = compare_runs(*runs), compare_runs(*reversed(runs))
     assert one.success.difference.value == -other.success.difference.value
     assert one.success.difference.low == pytest.approx(-other.success.difference.high, abs=1e-3)
     assert one.success.mcnemar_p == other.success.mcnemar_p
@@ -90,13 +90,13 @@ def test_two_settings_of_one_run_can_be_compared(tmp_path: Path) -> None:
     rows = [attacked(k, MISSED, error_final_mm=90.0) for k in range(4)]
     rows += [attacked(k, setting="paper", error_final_mm=200.0) for k in range(4)]
     run = write_small_run(tmp_path / "run", rows, settings={"attacks": ["paper", "natural"]})
-    found = compare(run, run.folder, setting="paper", setting_b="natural")
+    found = compare_runs(run, run.folder, setting="paper", setting_b="natural")
     assert (found.a.setting, found.b.setting) == ("paper", "natural")
     assert found.success.difference.value == -1 and found.success.only_a == 4
 
 
 def test_a_comparison_is_json(runs: tuple[Any, Any]) -> None:
-    document = json.loads(json.dumps(compare(*runs).facts(), allow_nan=False))
+    document = json.loads(json.dumps(compare_runs(*runs).facts(), allow_nan=False))
     assert document["success"]["only_b"] == 3 and document["differences"]["error_final_mm"]["unit"] == "mm"
     assert document["a"]["weights_hash"] == "nsd" and document["left_out"] == 3
 
@@ -117,16 +117,16 @@ def test_attacks_that_were_not_alike_are_refused_in_a_sentence(
     a = write_small_run(tmp_path / "a", rows_a())
     b = write_small_run(tmp_path / "b", rows_b(), **change)
     with pytest.raises(ConfigError, match=words):
-        compare(a, b)
+        compare_runs(a, b)
 
 
 def test_runs_without_a_pair_are_refused_in_a_sentence(tmp_path: Path) -> None:
     a = write_small_run(tmp_path / "a", [attacked(1), attacked(2)])
     with pytest.raises(DataError, match="share no sample"):
-        compare(a, write_small_run(tmp_path / "b", [attacked(3)]))
+        compare_runs(a, write_small_run(tmp_path / "b", [attacked(3)]))
     with pytest.raises(DataError, match="None of the 2 shared samples was attacked"):
-        compare(a, write_small_run(tmp_path / "c", [attacked(1, BEFORE), attacked(2, BEFORE)]))
+        compare_runs(a, write_small_run(tmp_path / "c", [attacked(1, BEFORE), attacked(2, BEFORE)]))
     with pytest.raises(DataError, match="3 rows of 2 samples"):
-        compare(a, write_small_run(tmp_path / "d", [attacked(1), attacked(2), attacked(2, restart=1)]))
+        compare_runs(a, write_small_run(tmp_path / "d", [attacked(1), attacked(2), attacked(2, restart=1)]))
     with pytest.raises(DataError, match="not a run"):
-        compare(a, tmp_path)
+        compare_runs(a, tmp_path)
