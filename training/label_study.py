@@ -22,10 +22,7 @@ from turncoat.training.encoding import check_frame_size, encode_rows
 from turncoat.training.evaluation import bootstrap
 from turncoat.training.evaluation.cells import cells
 from turncoat.training.identity import CODES, PROBES, Encoded, fit_probe, people_columns, score_probe
-from turncoat.training.pose_regressor import Progress, RegressorSettings, labelled, train_regressor
-
-SMALLEST = 8
-"""Fewer labels than this are no regression; such a fraction is left out, in words. [choice]"""
+from turncoat.training.pose_regressor import SMALLEST, Progress, RegressorSettings, labelled, train_regressor
 
 
 class StudyRegressor(RegressorSettings):
@@ -146,7 +143,7 @@ def study_codes(
                     "draw": labels.draw,
                     "code": code,
                     "labelled_frames": len(labels.chosen),
-                    "batch": labels.settings.batch,
+                    "batch": min(labels.settings.batch, len(labels.chosen)),
                     "cells": measured(regressor, code, truth.mean(0)),
                 }
             )
@@ -154,11 +151,10 @@ def study_codes(
     if network.regressor is not None:
         own = measured(network.regress, CODES[0], network.regressor.pose_mean)
     identity = []
-    fit = settings.regressor.model_copy(update={"batch": min(settings.regressor.batch, len(train.rows))})
     for column in columns:
         for code in CODES:
             for kind in PROBES:
-                probe = fit_probe(kind, shape, train, column, dataset, code, fit, stage("identity"))
+                probe = fit_probe(kind, shape, train, column, dataset, code, settings.regressor, stage("identity"))
                 identity.append(score_probe(probe, dataset, tests, draws=settings.intervals))
                 done += settings.regressor.steps
     return {"own_regressor": own, "fits": fits, "table": table(fits), "identity": identity, "left_out": left_out}
@@ -246,9 +242,7 @@ def _labels(dataset: Dataset, rows: np.ndarray, settings: LabelStudySettings) ->
             if len(chosen) < SMALLEST:
                 left_out.append(f"{name}: a regression needs {SMALLEST} labels, this share has {len(chosen)}.")
                 break
-            batch = min(settings.regressor.batch, len(chosen))
-            fit = settings.regressor.model_copy(update=changes | {"seed": seed, "batch": batch})
-            found.append(Labels(name, draw, fit, chosen))
+            found.append(Labels(name, draw, settings.regressor.model_copy(update=changes | {"seed": seed}), chosen))
     return found, left_out
 
 

@@ -25,12 +25,15 @@ from turncoat.training.networks import NetworkSettings, PoseRegressor
 from turncoat.training.statistics import appearance_statistics
 
 Progress = Callable[..., None]
+SMALLEST = 8
+"""Fewer labels than this are no regression. [choice]"""
 
 
 class RegressorSettings(Settings):
     """How a pose regressor is fitted.
 
-    steps, batch, learning_rate: Adam at 1e-3 (official), with a cosine to nothing over the steps. [choice]
+    steps, batch, learning_rate: Adam at 1e-3 (official), with a cosine to nothing over the steps. [choice] A batch is
+        as many frames as have labels, where those are fewer.
     variant: "standardised" (default) or "literal", the official order; see `PoseRegressor`.
     layers: hidden layers, one or two; "2 layer pose regressor" can be read either way, two by default. [choice]
     hidden, dropout: of the hidden layers; the network's preset decides where they are None.
@@ -111,7 +114,7 @@ def fit_regressor(
     network = load_network(source)
     check_frame_size(network, dataset)
     rows = dataset.select(split="train")
-    _check_enough(len(labelled(dataset, rows, settings)), settings)
+    _check_enough(len(labelled(dataset, rows, settings)))
     network.compute_dtype = getattr(torch, settings.precision)
     encoded = encode_rows(network, dataset, rows, progress=_stage(progress, "encoding"))
     checked, checked_on = _validation_rows(dataset)
@@ -165,7 +168,7 @@ def train_regressor(
 
     Targets are ``(pose - mean) / std`` a coordinate, from these poses; the root's deviation is set to 1 (UGAR's form).
     """
-    _check_enough(len(codes), settings)
+    _check_enough(len(codes))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         regressor = PoseRegressor(shape, inputs=codes.shape[1])
@@ -196,14 +199,17 @@ def minimise(
 ) -> None:
     """Adam on `loss`, a function of a batch's indices below `count`, with a cosine to nothing over the steps.
 
+    A batch is as large as all there is, where that is less than a batch.
+
     Raises:
         DataError: the last loss is not finite.
     """
+    batch = min(settings.batch, count)
     optimiser = torch.optim.Adam(module.parameters(), settings.learning_rate, fused=True)
     for step in range(settings.steps):
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-        value = loss(torch.randint(count, (settings.batch,)))
+        value = loss(torch.randint(count, (batch,)))
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
@@ -232,11 +238,9 @@ def _validation_rows(dataset: Dataset, most: int = 2000) -> tuple[np.ndarray, st
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)], split
 
 
-def _check_enough(frames: int, settings: RegressorSettings) -> None:
-    if frames < settings.batch:
-        raise ConfigError(
-            f"{frames} labelled frames are too few for a batch of {settings.batch}; use more, or a smaller batch."
-        )
+def _check_enough(frames: int) -> None:
+    if frames < SMALLEST:
+        raise ConfigError(f"{frames} labelled frames are too few, a regressor needs {SMALLEST}; use a larger share.")
 
 
 def _check_labels(*poses: Tensor) -> None:

@@ -124,12 +124,20 @@ def test_labels_of_some_subjects_or_a_share_of_them(fitted, dataset, tmp_path):
     assert report.labelled_frames == round(0.5 * len(dataset.select(split="train", subject="S1")))
 
 
+def test_a_batch_is_no_larger_than_the_labels_there_are(monkeypatch):
+    codes, poses = problem(20)
+    sizes, drawn = [], torch.randint
+    monkeypatch.setattr(torch, "randint", lambda count, size: (sizes.append((count, *size)), drawn(count, size))[1])
+    train_regressor(SHAPE, codes, poses, RegressorSettings(steps=3, batch=64, threads=1))
+    assert sizes == [(20, 20)] * 3
+
+
 def test_an_unknown_subject_and_too_few_labels_are_refused(fitted, dataset, tmp_path):
     folder, _ = fitted
     source = folder / "bare.safetensors"
     with pytest.raises(DataError, match="S9"):
         fit_regressor(dataset, source, tmp_path / "n.safetensors", QUICK.model_copy(update={"subjects": ("S9",)}))
-    with pytest.raises(ConfigError, match="labelled frames are too few for a batch of 64"):
+    with pytest.raises(ConfigError, match="3 labelled frames are too few, a regressor needs 8"):
         fit_regressor(dataset, source, tmp_path / "n.safetensors", QUICK.model_copy(update={"fraction": 0.01}))
     assert not list(tmp_path.iterdir())
 
