@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from turncoat.kernels.errors import ConfigError
+from turncoat.kernels.device import find_device
 from turncoat.training.data import Dataset
 from turncoat.training.networks import Given, given_of, guide, needs_given
 
@@ -101,16 +101,6 @@ def from_bytes(pictures: Tensor) -> Tensor:
     return pictures.to(torch.float32) / 255
 
 
-def choose_precision(wanted: str, device: torch.device) -> str:
-    """ "float32" or "bfloat16"; "auto" is bfloat16 where the processor multiplies it in hardware."""
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    probes = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
-    return "bfloat16" if any(probe is not None and probe() for probe in probes) else "float32"
-
-
 def choose_device(wanted: str, network: Any) -> torch.device:
     """The torch device of that name; "auto" is where the network's weights lie.
 
@@ -120,11 +110,4 @@ def choose_device(wanted: str, network: Any) -> torch.device:
     if wanted == "auto":
         weights = next(iter(network.parameters()), None) if hasattr(network, "parameters") else None
         return weights.device if weights is not None else torch.device("cpu")
-    try:
-        device = torch.device(wanted)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"device is {wanted!r}: {str(error).splitlines()[0]}; choose cpu, or cuda where there is a GPU."
-        ) from error
-    return device
+    return find_device(wanted)

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from turncoat.engine.attack.pair import Pair, choose_device, choose_precision
+from turncoat.engine.attack.pair import Pair, choose_device
 from turncoat.engine.attack.settings import AUTO, AttackSettings
+from turncoat.kernels.device import choose_precision
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.checkpoint import load_network, shipped_weights
 from turncoat.training.data import Dataset
