@@ -64,6 +64,7 @@ def tables(
     from turncoat.engine.runs import Run
     from turncoat.kernels.errors import ConfigError
     from turncoat.kernels.files import check_output_folder
+    from turncoat.training.checkpoint import shipped_weights
 
     output = Output(json)
     base = AttackSettings.load(settings, {}).model_dump() if settings else SETTINGS.model_dump()
@@ -81,6 +82,8 @@ def tables(
     selection = replace(SELECTION, **{name: value for name, value in frames.items() if value is not None})
     families = _families(seeds or [])
     names = list(networks or default_networks())
+    if not networks and (others := sorted(set(shipped_weights()) - set(names))):
+        output.show(f"Left out, for they cannot be attacked through a generator of their own: {', '.join(others)}.")
     further = [name for found in families.values() for name in found if name not in names]
     check_output_folder(out, resume=True)
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from fixtures.lively import lively
+from turncoat.engine.analysis.family import default_networks
 from turncoat.engine.cli import main
 from turncoat.engine.runs import open_run
-from turncoat.training.checkpoint import save_network
+from turncoat.training.checkpoint import save_network, shipped_weights
 from turncoat.training.data import open_dataset
 
 NAMES = ("nsd", "cssl", "cssl-da", "ugar")
@@ -146,6 +147,12 @@ def test_compare_uses_what_tables_have_made(
     )
     assert code == 0 and "B − A" in printed and "McNemar" in printed
     assert kept == {path: path.stat().st_mtime_ns for path in made.glob("runs/*/run.json")}
+
+
+def test_the_default_is_every_shipped_network_that_can_repaint() -> None:
+    found = default_networks()
+    assert found[0] == "nsd" and set(found) <= set(shipped_weights())
+    assert not {"judge", "supervised"} & set(found)
 
 
 @pytest.mark.parametrize(
