@@ -35,7 +35,7 @@ def success_sentences(found: Comparison) -> list[str]:
         f"Of {counted(found.pairs, 'pair')} {one.both} were fooled under both, {one.only_a} under {a} alone, "
         f"{one.only_b} under {b} alone, {one.neither} under neither.",
         f"McNemar's exact test of {one.only_a} against {one.only_b}: p {_p(one.mcnemar_p)}, were frames independent. "
-        f"Swapping whole sequences, which they are nearer to being: p {_p(one.swap_p)}.",
+        f"Swapping whole sequences, which come nearer to that: p {_p(one.swap_p)}.",
     ]
 
 
