@@ -40,9 +40,9 @@ _PAPER_PAINTING: dict[str, Any] = {
     "detector_rate": 1.0,
     "decoder_rate": 0.2,
 }
-# Preset studio: instants are .4 s apart. Windows of eight frames make a batch of 48 six windows; all are painted, so
-# that every method of a table paints as many frames as it sees. [choice]
-_STUDIO_WINDOWS: dict[str, Any] = {"aways": 5, "d_near_s": 0.4, "d_far_s": 2.0, "rebuilt": "all"}
+# Preset studio: training instants come in pairs .12 s apart. A batch of 48 is six windows of eight frames, and
+# all are painted, so that every method of a table paints as many frames as it sees. [choice]
+_STUDIO_WINDOWS: dict[str, Any] = {"aways": 5, "d_near_s": 0.2, "d_far_s": 2.0, "rebuilt": "all"}
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "nsd": {"studio": Recipe({}, {}), "paper": Recipe(_PAPER_FIT, _PAPER_PAINTING | {"view": 0.5})},

@@ -36,7 +36,7 @@ class CSSLSettings(PaintingSettings):
         .9 between any two people), in front of which a contrast has nothing to hold on to.
     aways: away frames of a window.
     d_near_s, d_far_s: up to which time two frames are near, and from which on they are away; for the dataset's frame
-        rate. .2 and 2 s were meant for 50 frames/s; preset studio, 0.4 s from instant to instant, uses .4 and 2.
+        rate. .2 and 2 s suit preset studio too, whose training instants come in pairs.
     rebuilt: "pair": only the reference and one other frame are rebuilt, each with the other's appearance; "all": every
         frame of the window, with that of another (preset studio: so that all methods paint equally many frames).
     """

@@ -132,16 +132,16 @@ def yaw_matrix(angle: float) -> np.ndarray:
 
 
 def compose(
-    body: Body, action: str, split: str, instants: int, step_s: float, rng: np.random.Generator, sway: float = 0.0
+    body: Body, action: str, split: str, times_s: np.ndarray, rng: np.random.Generator, sway: float = 0.0
 ) -> Movement:
-    """``instants`` poses, ``step_s`` apart: segments of the split joined (everyday) or swung through (acrobatic),
-    warped, mirrored.
+    """A pose at each of ``times_s`` (T,) float64, ascending from 0: segments of the split joined (everyday) or swung
+    through (acrobatic), warped, mirrored.
 
     ``sway``: radians of slow random turns of spine and limbs, the cheapest source of new poses (training only).
     """
     pieces = segments(action, split)
     warp = rng.uniform(0.8, 1.25)
-    clock = np.arange(instants) * step_s * warp  # seconds of source motion
+    clock, instants = times_s * warp, len(times_s)  # seconds of source motion
     plays: list[tuple[float, Segment, float]] = []  # first second, segment, offset into it
     begin, k = 0.0, int(rng.integers(len(pieces)))
     while begin < clock[-1] + BLEND_S:

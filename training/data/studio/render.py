@@ -159,7 +159,7 @@ def _render_shard(
     view = View(size, shadow=shadow)
     with ShardWriter(Path(out), shard, fingerprint=mark) as writer:
         for sequence in sequences:
-            staged = stage(sequence, seed, size)
+            staged, times_s = stage(sequence, seed, size), recipes.instant_times(sequence.split)
             colours = staged.dressed.wardrobe.colours()
             backgrounds = backgrounds_8bit(sequence.scene, size).astype(np.float32) / np.float32(255)
             for instant in range(0, recipes.INSTANTS, stride):
@@ -185,7 +185,7 @@ def _render_shard(
                         motion_id=staged.movement.motion_id[instant],
                         motion_time_s=float(staged.movement.motion_time_s[instant]),
                         mirrored=staged.movement.mirrored,
-                        time_s=instant * recipes.STEP_S,
+                        time_s=float(times_s[instant]),
                         split=sequence.split,
                         view=SCENES.index(sequence.scene) * VIEWS_PER_SCENE + camera,
                     )

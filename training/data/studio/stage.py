@@ -12,7 +12,7 @@ import numpy as np
 
 from turncoat.training.data.studio import motion, raster
 from turncoat.training.data.studio.body import Body, load_body, skin, vertex_normals
-from turncoat.training.data.studio.recipe import INSTANTS, STEP_S, Sequence, sequence_seed, wardrobe
+from turncoat.training.data.studio.recipe import Sequence, instant_times, sequence_seed, wardrobe
 from turncoat.training.data.studio.scene import AMBIENT, LIGHTS, Camera, cameras
 from turncoat.training.data.studio.wardrobe import Dressed, dress
 
@@ -51,7 +51,8 @@ def _movement(sequence: Sequence, seed: int) -> tuple[motion.Movement, float, np
     yaw = float(rng.uniform(0, 2 * np.pi))
     centre = rng.uniform(-PLACE_MM, PLACE_MM, 2)
     sway = float(rng.uniform(0, _SWAY)) if sequence.split == "train" else 0.0
-    moved = motion.compose(load_body(sequence.body), sequence.action, sequence.source, INSTANTS, STEP_S, rng, sway)
+    times_s = instant_times(sequence.split)
+    moved = motion.compose(load_body(sequence.body), sequence.action, sequence.source, times_s, rng, sway)
     return moved, yaw, centre
 
 

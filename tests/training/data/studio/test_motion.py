@@ -30,7 +30,7 @@ def test_unseen_actions_are_in_no_other_split(action):
 @pytest.mark.parametrize("action", ["walking", "directing_traffic", "cartwheel", "punch"])
 def test_a_movement_is_made_of_rotations_and_stays_within_its_split(action):
     body = load_body("b3")
-    moved = motion.compose(body, action, "held-out", 20, 0.4, np.random.default_rng(5))
+    moved = motion.compose(body, action, "held-out", np.arange(20) * 0.4, np.random.default_rng(5))
     assert np.allclose(moved.rotation @ moved.rotation.swapaxes(-1, -2), np.eye(3), atol=1e-6)
     assert np.allclose(np.linalg.det(moved.rotation), 1, atol=1e-6)
     pieces = clips.segments(action, "held-out")
