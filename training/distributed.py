@@ -76,7 +76,7 @@ class _Gather(torch.autograd.Function):
         return tuple(parts)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         total = torch.stack(gradients)
         dist.all_reduce(total)
         return total[dist.get_rank()]
@@ -106,7 +106,7 @@ class _Sum(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         result = gradient.clone()
         dist.all_reduce(result)
         return result

@@ -197,7 +197,7 @@ def _run(
 
     def export(path: Path) -> None:
         if chief:
-            state.export(path, facts)
+            state.export(path, facts | {"training_seconds": state.seconds})
 
     def tell(**more: Any) -> None:
         if progress is not None and chief:

@@ -114,7 +114,7 @@ Tensors = TypeVar("Tensors", bound=tuple)
 
 def prepared(batch: Tensors, device: torch.device) -> Tensors:
     """A loaded batch on a device, pictures as float32 in [0, 1]."""
-    return type(batch)(*(_prepare(tensor, device) for tensor in batch))  # type: ignore[call-arg]
+    return type(batch)(*(_prepare(tensor, device) for tensor in batch))
 
 
 def _prepare(tensor: Any, device: torch.device) -> Any:

@@ -65,20 +65,20 @@ class Videos(NamedTuple):
     """One camera's view of a sequence each, frames in the order of time.
 
     rows: int64 (N,), the frames of all videos, one after the other; time_s: float64 (N,) beside them.
-    first, count: int64 (V,), where each video lies in them. action, group, subject: str (V,).
+    first, length: int64 (V,), where each video lies in them. action, group, subject: str (V,).
     """
 
     rows: np.ndarray
     time_s: np.ndarray
     first: np.ndarray
-    count: np.ndarray
+    length: np.ndarray
     action: np.ndarray
     group: np.ndarray
     subject: np.ndarray
 
     def only(self, keep: np.ndarray) -> Videos:
         """Those videos (V,) bool alone; their frames keep their places."""
-        parts = (self.first, self.count, self.action, self.group, self.subject)
+        parts = (self.first, self.length, self.action, self.group, self.subject)
         return Videos(self.rows, self.time_s, *(part[keep] for part in parts))
 
 

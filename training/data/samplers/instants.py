@@ -21,7 +21,7 @@ class InstantPairs:
         """``rows`` int64: frames to draw from. DataError when no video has two instants, or times are unknown."""
         self.groups, self.seed = positive("the number of groups", groups), seed
         videos = timed_videos(dataset, rows)
-        self._videos = videos.only(videos.count >= 2)
+        self._videos = videos.only(videos.length >= 2)
         if not len(self._videos.first):
             raise DataError(
                 f"None of the {len(rows)} selected frames is in a video with two instants, which pairs of instants "
@@ -33,7 +33,7 @@ class InstantPairs:
         """Rows int64 (2 * groups,), pair after pair."""
         random = random_of(self.seed, step)
         video = self._balance.draw(random, self.groups)
-        place = self._videos.first[video, None] + two_different(random, self._videos.count[video])
+        place = self._videos.first[video, None] + two_different(random, self._videos.length[video])
         return self._videos.rows[place.reshape(-1)]
 
 
@@ -106,7 +106,7 @@ def timed_videos(dataset: Dataset, rows: np.ndarray) -> Videos:
 
 def _times(videos: Videos, video: int) -> np.ndarray:
     first = int(videos.first[video])
-    return videos.time_s[first : first + int(videos.count[video])]
+    return videos.time_s[first : first + int(videos.length[video])]
 
 
 def _kinds(apart: np.ndarray, near_s: float, far_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

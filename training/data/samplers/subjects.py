@@ -23,7 +23,7 @@ class SubjectPairs:
         instants."""
         self.groups, self.seed = positive("the number of groups", groups), seed
         videos = videos_of(dataset, rows)
-        self._videos = videos = videos.only(videos.count >= 2)
+        self._videos = videos = videos.only(videos.length >= 2)
         if not len(videos.first):
             raise DataError(
                 f"None of the {len(rows)} selected frames is in a video with two instants, which pairs of subjects "
@@ -54,5 +54,5 @@ class SubjectPairs:
         keys = zip(videos.subject[one].tolist(), videos.action[one].tolist(), strict=True)
         other = np.array([random.choice(self._others[key]) for key in keys])
         both = np.stack([one, other], axis=1)  # (groups, 2)
-        place = videos.first[both, None] + two_different(random, videos.count[both])  # (groups, 2, 2)
+        place = videos.first[both, None] + two_different(random, videos.length[both])  # (groups, 2, 2)
         return videos.rows[place.reshape(-1)]
