@@ -22,7 +22,7 @@ from turncoat.training.checkpoint import check_output_file, load_network, save_n
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import check_frame_size, encode_rows
 from turncoat.training.networks import NetworkSettings, PoseRegressor
-from turncoat.training.statistics import appearance_statistics
+from turncoat.training.statistics import appearance_statistics, check_enough_codes
 
 Progress = Callable[..., None]
 SMALLEST = 8
@@ -115,6 +115,7 @@ def fit_regressor(
     check_frame_size(network, dataset)
     rows = dataset.select(split="train")
     _check_enough(len(labelled(dataset, rows, settings)))
+    check_enough_codes(len(rows), network.settings.appearance_size)
     network.compute_dtype = getattr(torch, settings.precision)
     encoded = encode_rows(network, dataset, rows, progress=_stage(progress, "encoding"))
     checked, checked_on = _validation_rows(dataset)

@@ -31,6 +31,12 @@ class AppearanceStatistics(NamedTuple):
         return self.mean + whitened @ self.factor.T
 
 
+def check_enough_codes(count: int, size: int) -> None:
+    """DataError unless `count` appearance codes of `size` numbers can give a covariance."""
+    if count < 2 * size:
+        raise DataError(f"{count} appearance codes are too few for a covariance of {size}; use at least {2 * size}.")
+
+
 def appearance_statistics(codes: Tensor, ridge: float = 1e-4) -> AppearanceStatistics:
     """Statistics of natural codes (N, 128), computed in float64.
 
@@ -42,9 +48,7 @@ def appearance_statistics(codes: Tensor, ridge: float = 1e-4) -> AppearanceStati
     """
     if not torch.isfinite(codes).all():
         raise DataError("An appearance code is NaN or infinite, so the network's weights are damaged; train it again.")
-    count, size = codes.shape
-    if count < 2 * size:
-        raise DataError(f"{count} appearance codes are too few for a covariance of {size}; use at least {2 * size}.")
+    check_enough_codes(*codes.shape)
     exact = codes.double()
     mean = exact.mean(0)
     covariance = torch.cov(exact.T)

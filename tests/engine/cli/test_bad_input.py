@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fixtures.tiny import write_tiny_dataset
 from turncoat.engine.cli import main
 from turncoat.training.checkpoint import save_network, write_tensors
 from turncoat.training.networks import Disentangled, preset
@@ -91,15 +92,16 @@ def test_a_damaged_picture_ends_training_and_is_named(refused, tiny_dataset, tmp
     assert "cannot be read" in said and re.search(r"S[12]-(walk|wave|jump)-a-room-\d{4}-c[0-3]", said)
 
 
-def test_codes_that_are_not_finite(weights, tiny_dataset, tmp_path, capsys):
+def test_codes_that_are_not_finite(weights, tmp_path, capsys):
     """Known only once the encoder has run, so there is a bar above the sentence."""
-    given = ["--data", tiny_dataset, "--out", tmp_path / "net.safetensors", "--set", "batch=32"]
+    data = write_tiny_dataset(tmp_path / "longer", instants=12)  # enough frames for statistics of codes
+    given = ["--data", data, "--out", tmp_path / "net.safetensors", "--set", "batch=32"]
     with pytest.raises(SystemExit) as stop:
         main(["fit-regressor", str(weights / "wild.safetensors"), *map(str, given)])
     said = capsys.readouterr().err
     assert stop.value.code == 2 and "Traceback" not in said
     assert said.splitlines()[-1].startswith("A code is NaN or infinite")
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "net.safetensors").exists()
 
 
 @pytest.mark.parametrize("command", ["render", "train", "fit-regressor", "evaluate", "attack"])
@@ -146,5 +148,6 @@ def test_what_the_dataset_does_not_have(refused, weights, tiny_dataset, tmp_path
     assert "no split 'test'" in refused("evaluate", fits, "--data", tiny_dataset, "--split", "test")
     given = ["--data", tiny_dataset, "--out", tmp_path / "net.safetensors"]
     assert "S9" in refused("fit-regressor", fits, *given, "--subject", "S9")
-    assert "too few for a batch" in refused("fit-regressor", fits, *given, "--fraction", "0.1")
+    assert "labelled frames are too few" in refused("fit-regressor", fits, *given, "--fraction", "0.03")
+    assert "too few for a covariance" in refused("fit-regressor", fits, *given)
     assert not list(tmp_path.iterdir())
