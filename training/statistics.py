@@ -48,7 +48,8 @@ def appearance_statistics(codes: Tensor, ridge: float = 1e-4) -> AppearanceStati
     """
     if not torch.isfinite(codes).all():
         raise DataError("An appearance code is NaN or infinite, so the network's weights are damaged; train it again.")
-    check_enough_codes(*codes.shape)
+    count, size = codes.shape
+    check_enough_codes(count, size)
     exact = codes.double()
     mean = exact.mean(0)
     covariance = torch.cov(exact.T)
