@@ -35,7 +35,7 @@ def evaluate(
     """
     import torch
 
-    from turncoat.engine.cli.evaluation_tables import evaluation_tables
+    from turncoat.engine.cli.evaluation_tables import tables_of
     from turncoat.kernels import ConfigError
     from turncoat.kernels.files import write_json
     from turncoat.training.cards import card_path, update_card
@@ -62,7 +62,7 @@ def evaluate(
         check_output_file(card_path(loaded), overwrite=True)
     with output.progress("evaluating", "frames") as advance:
         document = measure(loaded, dataset, settings, ceiling=beside, progress=advance)
-    for table in evaluation_tables(document):
+    for table in tables_of(document):
         output.show(table)
     for note in document["notes"]:
         output.show(note)

@@ -5,7 +5,7 @@ from typing import Any
 from rich.table import Column, Table
 
 
-def evaluation_tables(document: dict[str, Any]) -> list[Table]:
+def tables_of(document: dict[str, Any]) -> list[Table]:
     """Everything that `turncoat evaluate` shows, in order. Documents of older versions lack some of it."""
     tables, parts = [_poses(document), _mean_poses(document)], [part for _, _, part in _parts(document)]
     if all("pck_150" in part["poses"] for part in parts):

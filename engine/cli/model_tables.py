@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from turncoat.engine.cli.evaluation_tables import evaluation_tables
+from turncoat.engine.cli.evaluation_tables import tables_of
 from turncoat.engine.cli.labels import label_tables
 from turncoat.engine.cli.trend import trend_table
 
@@ -62,7 +62,7 @@ def card_tables(card: dict[str, Any]) -> list[Any]:
     if card.get("limits"):
         parts.append("Known limits:\n" + "\n".join(f"- {sentence}" for sentence in card["limits"]))
     if card.get("evaluation"):
-        parts += evaluation_tables(card["evaluation"])
+        parts += tables_of(card["evaluation"])
     if card.get("labels"):
         parts += label_tables(card["labels"])
     if card.get("attacks"):
