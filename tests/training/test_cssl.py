@@ -56,7 +56,7 @@ def test_the_terms_over_time_are_their_formulas():
         c = [torch.cosine_similarity(window[0], other, dim=0).item() for other in window[1:]]
         weights = [math.exp(x / 0.1) for x in (c[0], *c[2:])]
         wanted = [1, (0.9 - 0.6) / 0.5, 0, 0, 0]
-        gradual = np.mean([(max(x, 0) - s) ** 2 for x, s in zip(c, wanted, strict=True)])
+        gradual = np.mean([((x if s else max(x, 0)) - s) ** 2 for x, s in zip(c, wanted, strict=True)])
         expected += (-math.log(weights[0] / sum(weights)) + gradual) / 2
     assert value.item() == pytest.approx(expected, rel=1e-5)
 
@@ -121,6 +121,23 @@ def test_the_terms_over_time_gain_weight_as_training_begins(tiny_dataset, progre
         losses.append(loss.item())
     over_time = (facts["contrast"][0] + facts["gradual"][0]).item()
     assert losses[1] - losses[0] == pytest.approx(10 * share * over_time, rel=1e-3, abs=1e-5)
+
+
+def test_the_terms_over_time_do_not_move_boxes(tiny_dataset):
+    dataset = open_dataset(tiny_dataset)
+    gradients = []
+    for contrast in (0.0, 100.0):
+        method = windows(contrast=contrast, cycle=0.0)
+        rows = method.sampler(dataset, dataset.select(split="train"), 10, seed=0).batch(0)
+        torch.manual_seed(0)
+        network = Disentangled(SHAPE)
+        torch.nn.init.normal_(network.detector.layers.box.weight, std=0.01)
+        batch, draw = prepared(method.load(dataset, rows), CPU), method.draw(np.random.default_rng(0), 10)
+        method.loss(network, batch, draw, 0.5).loss.backward()
+        gradients.append([[p.grad.clone() for p in part.parameters()] for part in (network.detector, network.encoder)])
+    detector, encoder = ([torch.allclose(a, b, rtol=1e-3, atol=1e-5) for a, b in zip(*pair, strict=True)]
+                         for pair in zip(*gradients, strict=True))  # fmt: skip
+    assert all(detector) and sum(encoder) <= 1  # a shared offset, the last bias, is nothing to centred codes
 
 
 def test_the_contrast_reaches_pose_codes_and_no_appearance_code(tiny_dataset):

@@ -55,8 +55,8 @@ def test_the_adversary_learns_who_is_who_from_codes_that_say_it(dataset):
     random = torch.Generator().manual_seed(0)
     people = torch.randn(4, 600, generator=random)
     for _ in range(150):
-        pairs = torch.stack([torch.randperm(4, generator=random)[:2] for _ in range(8)])  # whose the two videos are
-        codes = people[pairs.repeat_interleave(2, dim=1).flatten()] + 0.3 * torch.randn(32, 600, generator=random)
+        pairs = torch.stack([torch.randperm(4, generator=random)[:2] for _ in range(4)])  # the two people of a group
+        codes = people[pairs.repeat_interleave(4, dim=1).flatten()] + 0.3 * torch.randn(32, 600, generator=random)
         _, loss, right = method._game(codes, torch.zeros(32, dtype=torch.int64))
         optimiser.zero_grad()
         loss.backward()

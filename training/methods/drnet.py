@@ -68,10 +68,11 @@ class Adversary(nn.Module):
 
 
 class DRNet(PaintingMethod):
-    """The method as the training loop sees it. A group is two instants of one video, and two of another person's."""
+    """The method as the training loop sees it. A group is two instants each of two videos of one person and of two of
+    another's, see `SubjectPairs`."""
 
     name = "drnet"
-    group_size = 4
+    group_size = 8
 
     def __init__(self, settings: DRNetSettings | None = None) -> None:
         super().__init__(settings or DRNetSettings())
@@ -90,7 +91,7 @@ class DRNet(PaintingMethod):
         self.adversary = Adversary(shape[0], self.settings.adversary_width, shape[1]).to(network.mean.device)
 
     def sampler(self, dataset: Dataset, rows: np.ndarray, batch: int, seed: int) -> SubjectPairs:
-        """Groups of [two instants of a video, two of a video of somebody else], balanced over actions."""
+        """Groups of four videos, two people's, balanced over actions."""
         groups = self.check_batch(batch)
         return SubjectPairs(dataset, rows, groups=groups, seed=seed, everyday=self.settings.everyday)
 
@@ -141,12 +142,11 @@ class DRNet(PaintingMethod):
             fooled = -F.log_softmax(logits, dim=1).mean()  # cross entropy to the uniform distribution
             seen = self.adversary(pose_code.detach())
             return fooled, F.cross_entropy(seen, subject), (seen.argmax(1) == subject).float()
-        own, other = pose_code, pose_code.detach()
-        mate = other_instant(other)
-        stranger = other.view(-1, 2, 2, other.shape[1]).flip(1).reshape(other.shape)  # the other video's
+        own, other = pose_code, pose_code.detach().view(-1, 2, 2, 2, pose_code.shape[1])  # person, video, instant
+        mate, stranger = (other.flip(d).reshape(pose_code.shape) for d in (2, 1))  # other video, other person
         pairs = torch.cat([torch.cat([own, mate], dim=1), torch.cat([own, stranger], dim=1)])
         same = torch.cat([torch.ones(len(own)), torch.zeros(len(own))]).to(pose_code)
-        logits = functional_call(self.adversary, frozen, (pairs,))[:, 0]
+        logits = functional_call(self.adversary, frozen, (pairs[: len(own)],))[:, 0]  # officially pairs of one clip
         fooled = F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, 0.5))
         seen = self.adversary(pairs.detach())[:, 0]
         return fooled, F.binary_cross_entropy_with_logits(seen, same), ((seen > 0) == (same > 0.5)).float()
@@ -156,7 +156,7 @@ class DRNet(PaintingMethod):
         """One column a frame; rows: input and box, same frame again, appearance of the other person, mask."""
         frames, background, _ = batch
         codes = network.encode(frames)
-        other = torch.arange(len(frames), device=frames.device) ^ 2
+        other = torch.arange(len(frames), device=frames.device) ^ 4
         return self.grid(self.repaint_rows(network, frames, background, codes, codes.appearance[other]))
 
 

@@ -25,6 +25,8 @@ class Known:
         order = np.random.default_rng(0).permutation(len(table))
         names = ("sequence", "subject", "action", "group", "camera", "instant", "time_s")
         self.columns = {name: np.array([table[i][k] for i in order]) for k, name in enumerate(names)}
+        self.columns["motion_id"] = np.full(len(table), "")
+        self.columns["motion_time_s"] = np.full(len(table), np.nan)
 
     def column(self, name):
         return self.columns[name]
@@ -77,6 +79,17 @@ def test_aways_repeat_only_where_there_are_too_few():
     assert (short.column("instant")[rows[reference == 1]][:, 3:] == 6).all()
 
 
+def test_the_same_moment_of_a_looped_recording_is_no_away_frame():
+    looped = Known([("a", "S1", "walk", "everyday", 11)])
+    looped.columns["motion_id"] = np.full(len(looped.rows), "clip")
+    looped.columns["motion_time_s"] = looped.columns["time_s"] % 2.4  # instants 0, 6; 1, 7; ... are the same moment
+    rows = drawn(TemporalWindows(looped, looped.rows, **SETTINGS), 400).reshape(-1, 5)
+    moment = looped.column("motion_time_s")[rows]
+    assert (np.abs(moment[:, 3:] - moment[:, :1]) > 0.4 + 1e-6).all()
+    unknown = drawn(TemporalWindows(TWO, TWO.rows, **SETTINGS), 400).reshape(-1, 5)
+    assert {6} <= set(TWO.column("instant")[unknown[TWO.column("instant")[unknown[:, 0]] == 0]][:, 3:].ravel().tolist())
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
@@ -112,20 +125,33 @@ def test_a_pair_of_instants_is_one_video_twice():
     assert abs(flips - 0.5) < 0.1  # balanced over actions
 
 
-def test_a_group_of_people_is_two_videos_of_two_subjects():
-    rows = drawn(SubjectPairs(TWO, TWO.rows, 8, seed=0)).reshape(-1, 2, 2)
-    sequence, camera, subject = (TWO.column(name)[rows] for name in ("sequence", "camera", "subject"))
+PEOPLE = Known(
+    [(f"{who}{n}", who, "walk", "everyday", 3) for who in ("S1", "S2", "S3") for n in range(3)]
+    + [("c", "S1", "flip", "acro", 4)]
+)
+
+
+def test_a_group_of_people_is_two_videos_each_of_two_subjects():
+    rows = drawn(SubjectPairs(PEOPLE, PEOPLE.rows, 8, seed=0)).reshape(-1, 2, 2, 2)  # person, video, instant
+    sequence, camera, subject = (PEOPLE.column(name)[rows] for name in ("sequence", "camera", "subject"))
     assert (sequence[..., 0] == sequence[..., 1]).all() and (camera[..., 0] == camera[..., 1]).all()
-    assert (TWO.column("instant")[rows][..., 0] != TWO.column("instant")[rows][..., 1]).all()
-    assert (subject[:, 0] != subject[:, 1]).all()
+    assert (PEOPLE.column("instant")[rows][..., 0] != PEOPLE.column("instant")[rows][..., 1]).all()
+    assert (subject[:, :, 0, 0] == subject[:, :, 1, 0]).all() and (subject[:, 0] != subject[:, 1]).all()
 
 
-def test_the_other_person_does_the_same_where_somebody_does():
-    rows = drawn(SubjectPairs(TWO, TWO.rows, 8, seed=0)).reshape(-1, 2, 2)
-    action = TWO.column("action")[rows][..., 0]
+def test_the_two_videos_of_a_person_are_different_sequences_by_any_camera():
+    rows = drawn(SubjectPairs(PEOPLE, PEOPLE.rows, 8, seed=0)).reshape(-1, 2, 2, 2)
+    sequence, camera = (PEOPLE.column(name)[rows][..., 0] for name in ("sequence", "camera"))
+    assert (sequence[..., 0] != sequence[..., 1]).all()
+    assert abs((camera[..., 0] == camera[..., 1]).mean() - 0.5) < 0.1  # of two cameras
+
+
+def test_everybody_in_a_group_does_the_same_where_somebody_does():
+    rows = drawn(SubjectPairs(PEOPLE, PEOPLE.rows, 8, seed=0)).reshape(-1, 4, 2)
+    action = PEOPLE.column("action")[rows][..., 0]
     walks = action[:, 0] == "walk"
-    assert (action[walks, 1] == "walk").all() and walks.any()
-    assert (action[~walks, 1] == "walk").all() and (~walks).any()  # nobody else flips
+    assert (action[walks] == "walk").all() and walks.any()
+    assert (action[~walks, 1:] == "walk").all() and (~walks).any()  # nobody flips twice, nobody else flips
 
 
 def test_one_subject_alone_is_refused():

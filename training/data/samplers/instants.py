@@ -42,7 +42,8 @@ class TemporalWindows:
 
     With d the time to the reference: near 0 < d <= near_s, middle near_s < d < far_s, away d >= far_s. References are
     the frames that have at least one of each, wherever in the sequence they lie, so its ends are treated like the rest:
-    near and away frames may lie on either side. Aways are different frames as far as there are enough.
+    near and away frames may lie on either side. Aways are different frames as far as there are enough; frames that show
+    the reference's moment of a looped recording again (within near_s of its time, where the motion is known) are none.
     """
 
     def __init__(
@@ -65,7 +66,8 @@ class TemporalWindows:
             )
         self.near_s, self.far_s = near_s, far_s
         videos = timed_videos(dataset, rows)
-        self._references = [_references(videos, v, near_s, far_s) for v in range(len(videos.first))]
+        self._motion = _motions(dataset, videos.rows)
+        self._references = [_references(self._kinds(videos, v)) for v in range(len(videos.first))]
         keep = np.array([len(places) > 0 for places in self._references], dtype=bool)
         if not keep.any():
             longest = max((float(np.ptp(_times(videos, v))) for v in range(len(videos.first))), default=0.0)
@@ -85,11 +87,28 @@ class TemporalWindows:
 
     def _window(self, random: np.random.Generator, video: int) -> np.ndarray:
         """Places in `rows` of one window."""
-        first, times = int(self._videos.first[video]), _times(self._videos, video)
+        first = int(self._videos.first[video])
         reference = random.choice(self._references[video])
-        near, middle, away = _kinds(np.abs(times - times[reference]), self.near_s, self.far_s)
+        near, middle, away = (np.flatnonzero(kind[reference]) for kind in self._kinds(self._videos, video))
         aways = random.choice(away, size=self.aways, replace=len(away) < self.aways)
         return first + np.array([reference, random.choice(near), random.choice(middle), *aways])
+
+    def _kinds(self, videos: Videos, video: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which frames are near, middle and away for each reference: bool (T, T) each."""
+        first, length = int(videos.first[video]), int(videos.length[video])
+        time_s = videos.time_s[first : first + length]
+        name, moment = (column[first : first + length] for column in self._motion)
+        apart = np.abs(time_s[:, None] - time_s)
+        near = (apart > _SLACK_S) & (apart <= self.near_s + _SLACK_S)
+        away = apart >= self.far_s - _SLACK_S
+        same = (name[:, None] == name) & (name != "") & (np.abs(moment[:, None] - moment) <= self.near_s + _SLACK_S)
+        return near, (apart > self.near_s + _SLACK_S) & ~away, away & ~same
+
+
+def _motions(dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which recording each frame plays ("" where unknown), and its second in it."""
+    name, moment = dataset.column("motion_id")[rows], dataset.column("motion_time_s")[rows]
+    return np.where(np.isfinite(moment), name, ""), moment
 
 
 def timed_videos(dataset: Dataset, rows: np.ndarray) -> Videos:
@@ -109,15 +128,6 @@ def _times(videos: Videos, video: int) -> np.ndarray:
     return videos.time_s[first : first + int(videos.length[video])]
 
 
-def _kinds(apart: np.ndarray, near_s: float, far_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places of the near, middle and away frames, given times (N,) to the reference."""
-    near = (apart > _SLACK_S) & (apart <= near_s + _SLACK_S)
-    away = apart >= far_s - _SLACK_S
-    return np.flatnonzero(near), np.flatnonzero((apart > near_s + _SLACK_S) & ~away), np.flatnonzero(away)
-
-
-def _references(videos: Videos, video: int, near_s: float, far_s: float) -> np.ndarray:
+def _references(kinds: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
     """Places, within a video, of the frames that have a near, a middle and an away frame."""
-    times = _times(videos, video)
-    apart = np.abs(times[:, None] - times[None])
-    return np.flatnonzero([all(len(kind) for kind in _kinds(row, near_s, far_s)) for row in apart])
+    return np.flatnonzero(np.logical_and.reduce([kind.any(axis=1) for kind in kinds]))
