@@ -26,14 +26,14 @@ def steps(data: Path) -> dict[str, list[str]]:
     python, run = sys.executable, str(data.parent / "run")
     turncoat = [python, "-m", "turncoat.engine.cli"]
     training = [python, "benchmarks/training.py", str(data), "--device", "cuda", "--steps", "30", "--threads", "8"]
-    attack = ["attack", "nsd", "--data", str(data), "--out", run, "--per-subject", "20", "--device", "cuda"]
+    attack = ["attack", str(data), "--network", "nsd", "--out", run, "--group", "everyday", "--per-subject", "20"]
     return {
         "machine": [python, "-c", "import torch; print(torch.cuda.get_device_name(), torch.__version__)"],
         "tests": [python, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--timeout=300", "tests"],
         "dataset": [*turncoat, "render", "--preset", "demo", "--out", str(data)],
         "training": training,
         "attack loop": [python, "benchmarks/attack_loop.py", "--device", "cuda", "--samples", "6"],
-        "attack": [*turncoat, *attack],
+        "attack": [*turncoat, *attack, "--device", "cuda"],
     }
 
 

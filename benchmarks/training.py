@@ -33,7 +33,7 @@ class Step:
         self.method = build_method(method, recipe(method, "studio").method)
         rows = dataset.select(split="train")
         sampler = self.method.sampler(dataset, rows, settings.batch, 0)
-        shape = preset("studio", **getattr(self.method, "network", {}))
+        shape = preset("studio", paints=self.method.paints)
         self.state = TrainingState.fresh(shape, self.settings, self.method, dataset, rows, device)
         self.batches = Batches(self.method, dataset, sampler, self.settings, device)
         self.dataset, self.sampler, self.device, self.late = dataset, sampler, device, late

@@ -42,7 +42,7 @@ class Batches:
     def of(self, step: int) -> tuple[Any, Any]:
         """Batch and draw of a step, this process's part, on the device. Seeds torch, for what networks draw."""
         random = np.random.default_rng([self.settings.seed, step, 1])
-        torch.manual_seed(int(random.integers(2**62)))
+        torch.manual_seed(int(random.integers(2**62)) + distributed.rank())
         draw = part_of(self.method.draw(random, self.settings.batch), self.part, self.device)
         return prepared(self._loaded(step), self.device), draw
 

@@ -14,7 +14,6 @@ Started by `torchrun`, several processes share every batch (`turncoat.training.d
 
 import ctypes
 import json
-import math
 import signal
 import time
 from collections import defaultdict
@@ -35,6 +34,7 @@ from turncoat.kernels.settings import Settings
 from turncoat.kernels.version import VERSION
 from turncoat.training import distributed
 from turncoat.training.batches import Batches
+from turncoat.training.checkpoint import find_weights, read_tensors
 from turncoat.training.data import Dataset
 from turncoat.training.methods import Loss, Method, build_method
 from turncoat.training.methods.base import Fact, prepared
@@ -45,6 +45,8 @@ from turncoat.training.training_state import OptimiserSettings, TrainingState
 from turncoat.training.watch import Watch
 
 Progress = Callable[..., None]
+PHASE = ("command", "dataset", "method_settings", "machine")
+"""What a network remembers of each phase of its training, beside its images and seconds."""
 
 
 class FitSettings(OptimiserSettings):
@@ -112,6 +114,8 @@ def fit(
             "choose another dataset or preset."
         )
     place = find_device(device)
+    if settings.precision == "float32":  # by default torch's convolutions on a GPU round to ten bits of mantissa
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     _prepare_memory()
     torch.set_num_threads(settings.threads)
     joined = distributed.begin(place)
@@ -143,10 +147,12 @@ def fit(
             state.load(checkpoint)
         else:
             state.initialise(settings.init, method, settings.imagenet)
+        earlier = earlier_phases(settings.init)
         if not begun and not distributed.rank():
             about = {"command": command, "version": VERSION, "torch": torch.__version__}
             write_json(folder / "run.json", facts | about)
         facts |= {"command": command, "machine": machine(str(place)) | {"processes": distributed.world()}}
+        facts |= {"phases": earlier}
         if distributed.active():
             distributed.synchronise_norms(state.network)
         with Batches(learner, dataset, sampler, settings, place) as batches:
@@ -186,10 +192,19 @@ def _run(
     started = time.monotonic()
     saved_at, logged_at, logged_step, counted_at = started, started, state.step, started
     sums: dict[str, list[Fact]] = defaultdict(lambda: [0.0, 0.0])
-    watch = Watch(learner)
+    healthy = torch.ones((), dtype=torch.bool, device=batches.device)
+    watch = Watch(state.network.settings)
+
+    def check() -> None:
+        if not bool(healthy):
+            raise DataError(
+                f"The loss or its gradient is not finite at step {state.step}; the last checkpoint is from before. "
+                "Start again at a lower learning rate."
+            )
 
     def save() -> None:
         nonlocal counted_at
+        check()
         now = time.monotonic()
         state.seconds, counted_at = state.seconds + now - counted_at, now
         if chief:
@@ -197,7 +212,15 @@ def _run(
 
     def export(path: Path) -> None:
         if chief:
-            state.export(path, facts | {"training_seconds": state.seconds})
+            images = state.step * settings.batch
+            before = facts["phases"]
+            here = {"images": images, "seconds": state.seconds} | {k: facts[k] for k in PHASE}
+            totals = {
+                "images": images + sum(phase["images"] for phase in before),
+                "training_seconds": state.seconds + sum(phase["seconds"] or 0 for phase in before),
+                "phases": [*before, here] if before else [],
+            }
+            state.export(path, facts | totals)
 
     def tell(**more: Any) -> None:
         if progress is not None and chief:
@@ -212,13 +235,14 @@ def _run(
             batch, draw = batches.of(state.step)
             loss, terms, adversary_loss = step_of(batch, draw, state.step / settings.steps)
             logging = (state.step + 1) % settings.log_every == 0 or state.step + 1 == settings.steps
-            if (batches.device.type == "cpu" or logging) and not math.isfinite(float(loss.detach())):
-                raise DataError(f"The loss is not finite at step {state.step}; start again at a lower learning rate.")
             norm = state.update(loss if adversary_loss is None else loss + adversary_loss, settings)
             for name, (value, count) in (terms | {"gradient_norm": (norm, 1)}).items():
                 sums[name][0] += value
                 sums[name][1] += count
+            healthy &= torch.isfinite(loss.detach()) & torch.isfinite(norm)  # of all steps since the last look
             now, step = time.monotonic(), state.step
+            if batches.device.type == "cpu" or logging:
+                check()
             if logging:
                 rate = (step - logged_step) * settings.batch / (now - logged_at)
                 line = summary(_everywhere(sums, batches.device))
@@ -239,8 +263,6 @@ def _run(
             if seen // settings.snapshot_images > (seen - settings.batch) // settings.snapshot_images:
                 export(folder / "snapshots" / f"images-{seen:08d}.safetensors")
             if chief and now - saved_at > 60 * settings.checkpoint_minutes:
-                if not math.isfinite(float(loss.detach())):
-                    raise DataError(f"The loss is not finite at step {step}; start again at a lower learning rate.")
                 save()
                 saved_at = now
         save()
@@ -252,7 +274,7 @@ def _run(
         images=state.step * settings.batch,
         seconds=seconds,
         images_per_s=(state.step - first) * settings.batch / max(seconds, 1e-9),
-        warnings=tuple(watch.said),
+        warnings=tuple(watch.said.values()),
     )
 
 
@@ -271,6 +293,18 @@ def _precision(settings: FitSettings, device: torch.device, folder: Path, resume
         with suppress(OSError, ValueError, KeyError, TypeError):
             return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["fit"]["precision"])
     return choose_precision(settings.precision, device)
+
+
+def earlier_phases(init: str | None) -> list[dict[str, Any]]:
+    """What the weights that a run starts from went through, a phase a run, oldest first; none for a fresh one."""
+    if init is None:
+        return []
+    _, header = read_tensors(find_weights(init), "network")
+    known = header["metadata"]
+    if known.get("phases"):
+        return list(known["phases"])
+    phase = {"images": known.get("images") or 0, "seconds": known.get("training_seconds")}
+    return [phase | {name: known.get(name) for name in PHASE}]
 
 
 def _check_same(folder: Path, facts: dict[str, Any], models: dict[str, Settings]) -> None:

@@ -194,4 +194,4 @@ class TrainingState:
 
     def export(self, path: Path, metadata: dict[str, Any]) -> None:
         path.parent.mkdir(exist_ok=True)
-        save_network(path, self.average, metadata | {"images": self.step * metadata["fit"]["batch"]})
+        save_network(path, self.average, metadata)

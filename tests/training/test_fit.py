@@ -16,6 +16,7 @@ from turncoat.training.fit import FitSettings, fit
 from turncoat.training.networks import preset
 from turncoat.training.networks.encoder import OfficialEncoder
 from turncoat.training.recipes import build_settings, recipe
+from turncoat.training.training_state import TrainingState
 
 SMALL = {"batch": 8, "threads": 1, "log_every": 2, "pictures_every": 4, "snapshot_images": 32}
 SHAPE = preset("studio", frame_size=64, crop_size=32)
@@ -76,6 +77,39 @@ def test_a_run_starts_from_other_weights(dataset, tmp_path):
     moved = load_network(tmp_path / "b")
     for name, value in start.named_parameters():
         assert torch.allclose(value, moved.get_parameter(name), atol=1e-6), name
+
+
+def test_a_network_remembers_every_phase_of_its_training(dataset, tmp_path):
+    fit(dataset, tmp_path / "a", SHAPE, settings(images=16), command="first")
+    assert load_network(tmp_path / "a").metadata["phases"] == []
+    fit(dataset, tmp_path / "b", SHAPE, settings(images=32, init=str(tmp_path / "a")), command="second")
+    fit(dataset, tmp_path / "c", SHAPE, settings(images=8, init=str(tmp_path / "b")), command="third")
+    known = load_network(tmp_path / "c").metadata
+    assert [(phase["command"], phase["images"]) for phase in known["phases"]] == [
+        ("first", 16),
+        ("second", 32),
+        ("third", 8),
+    ]
+    assert known["images"] == 56
+    assert known["training_seconds"] == pytest.approx(sum(phase["seconds"] for phase in known["phases"]))
+
+
+def test_a_gradient_that_is_not_finite_ends_training_and_spoils_no_checkpoint(dataset, tmp_path, monkeypatch):
+    fit(dataset, tmp_path / "run", SHAPE, settings(images=64), progress=interrupt_at(16))
+    before = read_tensors(tmp_path / "run" / "training.safetensors", "training")[0]
+    update = TrainingState.update
+
+    def poisoned(self, loss, chosen):
+        norm = update(self, loss, chosen)
+        with torch.no_grad():
+            next(iter(self.network.parameters())).fill_(float("nan"))
+        return norm * float("nan")
+
+    monkeypatch.setattr(TrainingState, "update", poisoned)
+    with pytest.raises(DataError, match="loss or its gradient is not finite"):
+        fit(dataset, tmp_path / "run", SHAPE, settings(images=64), resume=True)
+    after = read_tensors(tmp_path / "run" / "training.safetensors", "training")[0]
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_resuming_with_other_settings_is_refused(dataset, tmp_path):

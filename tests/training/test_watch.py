@@ -2,7 +2,7 @@
 
 import pytest
 
-from turncoat.training.methods import NSD
+from turncoat.training.networks import preset
 from turncoat.training.watch import SETTLED, Watch
 
 GOOD = {
@@ -12,7 +12,7 @@ GOOD = {
 
 
 def test_a_good_run_is_silent():
-    assert Watch(NSD()).look(SETTLED, GOOD) == []
+    assert Watch(preset("studio")).look(SETTLED, GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,9 @@ def test_a_good_run_is_silent():
     ],
 )
 def test_each_sign_has_its_sentence_once(change, words):
-    watch = Watch(NSD())
+    watch = Watch(preset("studio"))
     assert watch.look(SETTLED - 1, GOOD | change) == []
     (sentence,) = watch.look(SETTLED, GOOD | change)
-    assert words in sentence and watch.said == [sentence]
-    assert watch.look(SETTLED + 100, GOOD | change) == []
+    assert words in sentence and list(watch.said.values()) == [sentence]
+    moved = {name: value * 0.999 for name, value in change.items()}
+    assert watch.look(SETTLED + 100, GOOD | moved) == []  # another number is not another sign

@@ -12,8 +12,8 @@ from turncoat.training.data.samplers.common import ActionBalance, positive, rand
 
 
 class SubjectPairs:
-    """Groups of eight frames, ``[A t, A u, A' t, A' u, B t, B u, B' t, B' u]``: A and A' are videos of one subject, B and
-    B' of another's, two instants of each.
+    """Groups of eight frames, ``[A t, A u, A' t, A' u, B t, B u, B' t, B' u]``: A and A' are videos of one subject, B
+    and B' of another, two instants of each.
 
     A group draws an action, then a video of it, then the three others among videos of the same action, as far as there
     are any: who tells the two people apart is not to do so by what they are doing. A and A' are of different sequences
