@@ -116,6 +116,9 @@ class CSSL(PaintingMethod):
     def loss(self, network: Disentangled, batch: Batch, draw: Exchange, progress: float) -> Loss:
         frames, background, time_s = batch
         codes = network.encode(frames, draw.jitter)
+        # The time terms are the encoder's alone: through the crop they would move boxes to satisfy the contrast.
+        fixed = network.encode(frames, draw.jitter, given=Given(codes.box.detach(), frames[:, :1]))
+        over_time, more = self._over_time(fixed.pose_code, time_s)
         where = self._rebuilt(draw.appearance)
         source = draw.appearance[where]
         kinds = {"own": source == where, "swapped": source != where}
@@ -129,9 +132,6 @@ class CSSL(PaintingMethod):
             kinds,
             progress,
         )
-        # The time terms are the encoder's alone: through the crop they would move boxes to satisfy the contrast.
-        fixed = network.encode(frames, draw.jitter, given=Given(codes.box.detach(), frames[:, :1]))
-        over_time, more = self._over_time(fixed.pose_code, time_s)
         weight = self.settings.contrast * min(1.0, progress / max(self.settings.ramp, 1e-9))
         return Loss(loss + weight * over_time, facts | more)
 
