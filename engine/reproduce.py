@@ -205,7 +205,7 @@ class _Stages:
         if network.has_decoder:
             study = STUDIED.model_copy(update={"regressor": STUDIED.regressor.model_copy(update=self.thread_count)})
             with self.screen.progress("label study", "done") as advance:
-                found["labels"] = study_labels(network, self.trained, study, progress=advance)
+                found["labels"] = study_labels(network, self.measured, study, progress=advance)
         with self.screen.progress("measuring snapshots", "networks") as advance:
             found["trend"] = snapshot_trend(self.run, self.measured, progress=advance)
         write_json(self.run / "trend.json", found["trend"])

@@ -137,7 +137,7 @@ def evaluate(
         "unreadable": unreadable,
         "notes": notes,
         "legend": LEGEND,
-        "targets": check_targets(splits),
+        "targets": check_targets(splits, given=network.needs_given),
         "splits": splits,
     }
 

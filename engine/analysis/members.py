@@ -82,7 +82,8 @@ class _Described:
         self.card = _card(info)
         self.method = str(self.metadata.get("method") or "")
         self.images: int | None = self.metadata.get("images")
-        self.head = (self.card.get("network") or info.get("settings") or {}).get("head")
+        self.head = (self.metadata.get("network") or self.card.get("network") or {}).get("head")
+        self.trained: dict[str, Any] = self.metadata.get("method_settings") or {}
         self.recipe = (self.metadata.get("dataset") or {}).get("recipe")
 
     def member(self, usual_images: float | None, usual_head: str | None) -> Member:
@@ -91,6 +92,8 @@ class _Described:
             apart.append("given the dataset's crops and masks, also under attack")
         if self.recipe == "decorrelated":
             apart.append("trained on decorrelated data: any body in any clothes")
+        if any((self.trained.get("jitter") or {}).values()):
+            apart.append("colours jittered in training")
         if self.head is not None and self.head != usual_head:
             apart.append(f"{self.head} head")
         if self.transfer is not None:

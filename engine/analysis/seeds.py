@@ -89,6 +89,11 @@ def _warning(method: str, members: Sequence[Member]) -> str:
     methods = sorted({member.method for member in members if member.method})
     if len(methods) > 1:
         return f"The seeds of {method} were trained by different methods ({', '.join(methods)})."
+    kinds = sorted({", ".join([member.recipe or "?", *member.apart]) for member in members})
+    if len(kinds) > 1:
+        return f"The seeds of {method} differ in more than their seed ({'; '.join(kinds)})."
+    if len({member.weights_hash for member in members}) < len(members):
+        return f"Some of the seeds of {method} are the same weights."
     if images and images[-1] > 1.02 * images[0]:
         return f"The seeds of {method} saw different numbers of images ({', '.join(f'{n:,}' for n in images)})."
     return ""

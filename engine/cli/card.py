@@ -69,7 +69,7 @@ def _document(path: Path, kind: str, weights_hash: str | None) -> dict[str, Any]
 
 
 def _attacks(folder: Path, weights_hash: str) -> dict[str, Any]:
-    """What an attack run says of every setting: numbers of the card, by setting; controls are in the run itself."""
+    """What an attack run says of every setting and group, with its controls; groups are never pooled."""
     from turncoat.engine.analysis.summary import summaries
     from turncoat.engine.runs import open_run
     from turncoat.kernels import DataError
@@ -79,13 +79,27 @@ def _attacks(folder: Path, weights_hash: str) -> dict[str, Any]:
         if run.info[who]["weights_hash"] != weights_hash:
             raise DataError(f"{folder} attacks other weights; choose a run whose generator and target are these.")
     facts = {"selection": run.info["selection"], "dataset": {"fingerprint": run.info["dataset"]["fingerprint"]}}
-    found = {}
-    for summary in summaries(run):
-        if summary.control is None:
+    found: dict[str, Any] = {}
+    for group in run.info["selection"]["groups"]:
+        for summary in summaries(run, group=group):
             numbers = summary.facts()
             kept = {name: numbers[name] for name in _KEPT}
-            found[summary.setting] = kept | facts
+            key = f"{summary.setting}, {group}"
+            if summary.control is None:
+                found[key] = kept | facts | {"group": group, "setting": summary.setting, "controls": {}}
+            else:  # controls that depend on no attack carry their family's name as setting
+                mine = [
+                    k for k, one in found.items() if one["group"] == group and _beside(summary.setting, one["setting"])
+                ]
+                for one in mine:
+                    found[one]["controls"][summary.control] = kept
     return found
+
+
+def _beside(control: str, attack: str) -> bool:
+    """Whether a control of this setting stands beside an attack of that."""
+    family = "colours" if attack.startswith("colours") else "codes"
+    return control in (attack, family)
 
 
 _KEPT = (
@@ -97,6 +111,7 @@ _KEPT = (
     "error_initial_mm",
     "error_final_mm",
     "error_pa_mm",
+    "judge_error_mm",
     "iterations",
     "psnr_db",
     "ssim",

@@ -38,13 +38,21 @@ def models_tables(rows: list[dict[str, Any]]) -> list[Table]:
     attacked = _plain(
         ("name", *settings),
         title="Attacked, painted by itself",
-        caption="Share of frames whose predicted pose moved past the threshold, and the mean final error in mm.",
+        caption="Everyday frames: share whose predicted pose moved past the threshold [95 %], mean final error in mm, and "
+        "the share that the strongest of the attack's controls moves as far.",
     )
     for row in rows:
         found = [row["attacks"].get(setting) for setting in settings]
-        cells = ["-" if one is None else f"{100 * one['success']:.0f} %, {one['error_final_mm']:.0f}" for one in found]
+        cells = ["-" if one is None else _attacked(one) for one in found]
         attacked.add_row(row["name"], *cells)
     return [made, measured, attacked]
+
+
+def _attacked(one: dict[str, Any]) -> str:
+    success, control = one["success"], one["strongest_control"]
+    beside = "-" if control is None else f"{100 * control:.0f} %"
+    share = f"{100 * success['value']:.0f} % [{100 * success['low']:.0f}, {100 * success['high']:.0f}]"
+    return f"{share}, {one['error_final_mm']:.0f}; control {beside}"
 
 
 def _plain(headings: tuple[str, ...], **more: str) -> Table:
@@ -103,13 +111,18 @@ def _facts(card: dict[str, Any]) -> Table:
 
 
 def _attacks(attacks: dict[str, Any]) -> Table:
-    table = Table(title="Attacked, painted by itself", caption="The controls are in the run's report.")
+    table = Table(title="Attacked, painted by itself", caption="Indented: the controls beside each attack.")
     for heading in ("attack", "frames", "past the threshold", "initial error, mm", "final error, mm", "PSNR, dB"):
         table.add_column(heading, justify="left" if heading == "attack" else "right")
-    for setting, found in attacks.items():
+    lines = [
+        (name if control is None else f"  {control}", one)
+        for name, found in attacks.items()
+        for control, one in [(None, found), *(found.get("controls") or {}).items()]
+    ]
+    for name, found in lines:
         success, final, initial = found["success"], found["error_final_mm"], found["error_initial_mm"]
         table.add_row(
-            setting,
+            name,
             f"{found['attacked']:,}",
             f"{100 * success['value']:.0f} % [{100 * success['low']:.0f}, {100 * success['high']:.0f}]",
             f"{initial['value']:.0f}",

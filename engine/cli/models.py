@@ -70,7 +70,12 @@ def model_row(name: str, card: dict[str, Any] | None) -> dict[str, Any]:
         "initial_median_mm": mean(pictures, "initial", "median"),
         "targets": None if lines is None else {str(line["name"]): line["holds"] for line in lines},
         "attacks": {
-            setting: {"success": found["success"]["value"], "error_final_mm": found["error_final_mm"]["value"]}
-            for setting, found in attacks.items()
+            found["setting"]: {
+                "success": found["success"],
+                "error_final_mm": found["error_final_mm"]["value"],
+                "strongest_control": max((one["success"]["value"] for one in found["controls"].values()), default=None),
+            }
+            for found in attacks.values()
+            if found.get("group") == "everyday"
         },
     }

@@ -36,6 +36,7 @@ def fake_card(name, **changes):
         "error_final_mm": interval(160.0),
         "psnr_db": 25.0,
     }
+    weak = attack | {"success": interval(0.1), "error_final_mm": interval(60.0)}
     return {
         "kind": "card",
         "name": name,
@@ -47,7 +48,10 @@ def fake_card(name, **changes):
         "regressor": {"command": "turncoat fit-regressor"},
         "evaluation": evaluation(),
         "labels": label_study(),
-        "attacks": {"natural": attack},
+        "attacks": {
+            f"natural, {group}": attack | {"group": group, "setting": "natural", "controls": {"random direction": weak}}
+            for group in ("everyday", "acrobatic")
+        },
         "trend": None,
         "limits": ["Nothing is known about photographs."],
         "licence": "Apache-2.0",
@@ -85,14 +89,15 @@ def test_models_lists_weights_with_their_numbers(folder, capsys):
     made, measured, attacked = lines[1], lines[5], lines[9]
     assert all(word in made for word in ("cssl", "official", "confounded", "1,000,000", "10.0"))
     assert all(word in measured for word in ("21.0", "0.830", "70 = 35 %", "1.40", "30 / 25", "6 of 8"))
-    assert "no card" in lines[2] and "natural" in out and "40 %, 160" in attacked
+    assert "no card" in lines[2] and "natural" in out and "40 % [30, 50], 160; control 10 %" in attacked
 
 
 def test_models_as_json_is_one_document(folder, capsys):
     _, out, _ = run(capsys, "models", "--folder", folder, "--json")
     rows = {row["name"]: row for row in json.loads(out)["models"]}
     assert list(rows) == ["nsd", "cssl", "drnet", "supervised"]
-    assert rows["cssl"]["attacks"] == {"natural": {"success": 0.4, "error_final_mm": 160.0}}
+    found = {"success": interval(0.4), "error_final_mm": 160.0, "strongest_control": 0.1}
+    assert rows["cssl"]["attacks"] == {"natural": found}
     assert rows["cssl"]["targets"]["mask_iou"] is False and rows["cssl"]["targets"]["person_db"] is True
     assert rows["supervised"]["person_db"] is None and rows["supervised"]["mpjpe_mm"] == 70
     assert rows["drnet"]["method"] is None and rows["nsd"]["targets"] is None
