@@ -38,8 +38,8 @@ def models_tables(rows: list[dict[str, Any]]) -> list[Table]:
     attacked = _plain(
         ("name", *settings),
         title="Attacked, painted by itself",
-        caption="Everyday frames: share whose predicted pose moved past the threshold [95 %], mean final error in mm, and "
-        "the share that the strongest of the attack's controls moves as far.",
+        caption="Everyday frames: share whose predicted pose moved past the threshold [95 %], mean final error in mm, "
+        "and the share that the strongest of the attack's controls moves as far.",
     )
     for row in rows:
         found = [row["attacks"].get(setting) for setting in settings]
