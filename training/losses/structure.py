@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from turncoat.kernels import DataError
+from turncoat.training.jitter import LUMA
 
 WINDOW, SIGMA = 11, 1.5
 """Pixels and standard deviation of the Gaussian window (Wang et al. 2004)."""
@@ -28,8 +29,6 @@ C1, C2 = 0.01**2, 0.03**2
 """The stabilising constants for colours in [0, 1] (Wang et al. 2004)."""
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the scales, finest first (Wang, Simoncelli, Bovik 2003)."""
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
 GRADIENTS = 3.0
 """Weight of the gradients against 1 - MS-SSIM: on syntheses of a trained studio network both are then 0.03. [choice]"""
 STEP = 2

@@ -19,8 +19,8 @@ from turncoat.training import distributed
 from turncoat.training.data import Dataset
 from turncoat.training.data.tensors import as_float
 from turncoat.training.jitter import Jitter, JitterSettings, draw_jitter
-from turncoat.training.losses import BoxPriorSettings, ImageLossSettings, PictureLoss, box_prior
-from turncoat.training.networks import Codes, Disentangled
+from turncoat.training.losses import BoxPriorSettings, ImageLoss, ImageLossSettings, PictureLoss, box_prior
+from turncoat.training.networks import Codes, Disentangled, Given
 
 Fact = float | Tensor
 Facts = dict[str, tuple[Fact, Fact]]
@@ -212,31 +212,18 @@ class PaintingMethod(Method):
             "mask_full": ((mask.detach() > 0.5).float().mean(), 1),
             "person_mean": (image.person.sum(), len(frames)),
         }
-        seen = image.person > 0  # frames without a person are left out
-        for name, chosen in kinds.items():
-            counted = (chosen & seen).float()
-            facts[f"person_mse_{name}"] = ((image.squared_error * counted).sum(), counted.sum())
+        facts |= errors_by_kind(image, kinds)
         for k, name in enumerate(("box_scale_x", "box_scale_y", "box_shift_x", "box_shift_y")):
             facts[name] = (box[:, k].detach().sum(), len(frames))
         if settings.cycle and progress >= settings.cycle_from:
-            distance = self._cycle(network, synthesis, pose_code)
+            distance = self._cycle(network, synthesis.clamp(0, 1), pose_code)
             loss = loss + settings.cycle * distance
             facts["cycle"] = (distance.detach(), 1)
         return Loss(loss, facts)
 
     def _cycle(self, network: Disentangled, synthesis: Tensor, pose_code: Tensor) -> Tensor:
-        """How far the pose codes of repainted frames are from those that painted them, in units of their variance.
-
-        The encoder works as it will when attacked: batch norms with their running statistics.
-        """
-        frames = max(2, self.settings.cycle_frames // distributed.world())
-        step = max(1, len(synthesis) // frames)
-        wanted = pose_code.detach()
-        was_training = network.training
-        network.eval()
-        again = network.encode(synthesis[::step].clamp(0, 1)).pose_code
-        network.train(was_training)
-        return (again - wanted[::step]).square().mean() / distributed.gather(wanted).var(0).mean().clamp(min=1e-6)
+        some = cycle_frames(self.settings.cycle_frames, len(synthesis))
+        return cycle_distance(network, pose_code, some, synthesis[some])
 
     @staticmethod
     def grid(rows: list[Tensor]) -> Tensor:
@@ -251,6 +238,36 @@ class PaintingMethod(Method):
         own, mask = network.synthesise(codes.appearance, codes.pose_code, codes.box, background)
         swapped, _ = network.synthesise(appearance, codes.pose_code, codes.box, background)
         return [with_box(frames, codes.box), own, swapped, mask]
+
+
+def errors_by_kind(image: ImageLoss, kinds: dict[str, Tensor]) -> Facts:
+    """``person_mse_<kind>``: squared error over the person, of the frames (B,) bool of each kind; frames without a
+    person are left out."""
+    seen = image.person > 0
+    counted = {name: (chosen & seen).float() for name, chosen in kinds.items()}
+    return {f"person_mse_{name}": ((image.squared_error * each).sum(), each.sum()) for name, each in counted.items()}
+
+
+def cycle_frames(wanted: int, size: int) -> slice:
+    """About `wanted` frames of a batch shared by all processes, spread evenly over this process's `size`."""
+    return slice(None, None, max(1, size // max(2, wanted // distributed.world())))
+
+
+def cycle_distance(
+    network: Disentangled, pose_code: Tensor, some: slice, repainted: Tensor, given: Given | None = None
+) -> Tensor:
+    """How far the pose codes of repainted frames are from those that painted them, in units of their variance.
+
+    pose_code: (B, 600), that painted; repainted: the frames `some` of them, in [0, 1]; given: where the people are in
+    those. The encoder works as it will when attacked: batch norms with their running statistics.
+    """
+    wanted = pose_code.detach()
+    was_training = network.training
+    network.eval()
+    told = {} if given is None else {"given": given}
+    again = network.encode(repainted, **told).pose_code
+    network.train(was_training)
+    return (again - wanted[some]).square().mean() / distributed.gather(wanted).var(0).mean().clamp(min=1e-6)
 
 
 def with_box(frames: Tensor, box: Tensor) -> Tensor:

@@ -17,12 +17,20 @@ from turncoat.kernels import ConfigError
 from turncoat.kernels.composite import paint
 from turncoat.kernels.resample import invert_box, resample
 from turncoat.kernels.settings import Settings
-from turncoat.training import distributed
 from turncoat.training.data import Dataset
 from turncoat.training.data.samplers import ViewPairs
 from turncoat.training.jitter import JitterSettings
 from turncoat.training.losses import ImageLossSettings, PictureLoss
-from turncoat.training.methods.base import Facts, Loss, Method, PaintingMethod, with_box
+from turncoat.training.methods.base import (
+    Facts,
+    Loss,
+    Method,
+    PaintingMethod,
+    cycle_distance,
+    cycle_frames,
+    errors_by_kind,
+    with_box,
+)
 from turncoat.training.methods.nsd import GROUP, NSD, Exchange, NSDSettings, rotate
 from turncoat.training.networks import Disentangled, Given, given_of
 
@@ -109,11 +117,8 @@ class UGAR(Method):
         loss = image.loss
         own = draw.pose == torch.arange(len(crop), device=crop.device)
         same = draw.appearance == draw.pose
-        seen = image.person > 0  # crops without a person are left out
         facts: Facts = {"person_mean": (image.person.sum(), len(crop))}
-        for name, chosen in {"own": own & same, "rotated": ~own & same, "swapped": ~same}.items():
-            counted = (chosen & seen).float()
-            facts[f"person_mse_{name}"] = ((image.squared_error * counted).sum(), counted.sum())
+        facts |= errors_by_kind(image, {"own": own & same, "rotated": ~own & same, "swapped": ~same})
         if self.settings.cycle and progress >= self.settings.cycle_from:
             distance = self._cycle(network, crop, batch, pose_code)
             loss = loss + self.settings.cycle * distance
@@ -122,16 +127,9 @@ class UGAR(Method):
 
     def _cycle(self, network: Disentangled, crop: Tensor, batch: Batch, pose_code: Tensor) -> Tensor:
         """`PaintingMethod._cycle` of crops, pasted as an attack pastes them."""
-        frames = max(2, self.settings.cycle_frames // distributed.world())
-        some = slice(None, None, max(1, len(crop) // frames))
+        some = cycle_frames(self.settings.cycle_frames, len(crop))
         given = Given(batch.box[some], batch.mask[some])
-        pasted = _paste(crop[some], given, batch.background[some])
-        wanted = pose_code.detach()
-        was_training = network.training
-        network.eval()
-        again = network.encode(pasted, given=given).pose_code
-        network.train(was_training)
-        return (again - wanted[some]).square().mean() / distributed.gather(wanted).var(0).mean().clamp(min=1e-6)
+        return cycle_distance(network, pose_code, some, _paste(crop[some], given, batch.background[some]), given)
 
     @staticmethod
     def _crop(network: Disentangled, pictures: Tensor, box: Tensor) -> Tensor:
