@@ -102,7 +102,7 @@ def test_every_part_learns_and_the_cycle_term_starts_late(tiny_dataset):
 
 def test_the_cycle_term_is_zero_for_a_perfect_cycle():
     class Perfect(torch.nn.Module):
-        def encode(self, frames):
+        def encode(self, frames, given=None):
             return type("Codes", (), {"pose_code": wanted[:: len(wanted) // 4]})
 
     wanted = torch.randn(8, 600)

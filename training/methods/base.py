@@ -264,8 +264,7 @@ def cycle_distance(
     wanted = pose_code.detach()
     was_training = network.training
     network.eval()
-    told = {} if given is None else {"given": given}
-    again = network.encode(repainted, **told).pose_code
+    again = network.encode(repainted, given=given).pose_code
     network.train(was_training)
     return (again - wanted[some]).square().mean() / distributed.gather(wanted).var(0).mean().clamp(min=1e-6)
 
