@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from turncoat.kernels import DataError
+from turncoat.kernels.device import exact_float32
 from turncoat.training.data import Dataset
 from turncoat.training.data.tensors import as_float
 from turncoat.training.networks import Codes, Disentangled, guided_by
@@ -15,18 +16,22 @@ Progress = Callable[..., None]
 
 
 class EncodedRows(NamedTuple):
-    """codes of the readable rows, in order; rows (N,) int64; unreadable: how many records were damaged and skipped."""
+    """Codes of the readable rows, in order, on the processor.
+
+    rows: (N,) int64. unreadable: how many records were damaged and skipped.
+    """
 
     codes: Codes
     rows: np.ndarray
     unreadable: int
 
 
+@exact_float32()
 @torch.no_grad()
 def encode_rows(
     network: Disentangled, dataset: Dataset, rows: np.ndarray, *, batch: int = 128, progress: Progress | None = None
 ) -> EncodedRows:
-    """Encode `rows` of a dataset with the network as it is (mode, precision), given its boxes if it needs them.
+    """Encode `rows` of a dataset with the network as it is (mode, precision, device), given its boxes if it needs them.
 
     Raises:
         DataError: no row could be read, or a code is not finite.
@@ -38,7 +43,8 @@ def encode_rows(
     for frames, valid, bad in dataset.frames_in_order(rows, batch):
         unreadable += len(bad)
         if len(valid):
-            parts.append(guided_by(network, dataset, valid).encode(as_float(frames)))
+            codes = guided_by(network, dataset, valid, network.device).encode(as_float(frames, network.device))
+            parts.append(Codes(*(each.cpu() for each in codes)))
             kept.append(valid)
         if progress is not None:
             progress(sum(map(len, kept)) + unreadable, len(rows))

@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from turncoat.kernels import ConfigError, DataError
+from turncoat.kernels.device import exact_float32
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.settings import Settings
 from turncoat.training.checkpoint import Network
@@ -78,6 +79,7 @@ class EvaluationSettings(Settings):
     seed: int = 0
 
 
+@exact_float32()
 def evaluate(
     network: Network,
     dataset: Dataset,
@@ -86,9 +88,9 @@ def evaluate(
     ceiling: Network | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Measure `network` on `dataset`, in the network's precision.
+    """Measure `network` on `dataset`, in the network's precision and where it lies.
 
-    ceiling: a network trained with labels, run on the same frames and set beside this one.
+    ceiling: a network trained with labels, run on the same frames where it lies and set beside this one.
 
     Returns:
         a JSON-ready document: ``splits[split][group]`` with ``poses``, ``pictures`` (each a name -> {mean, low, high};
@@ -143,7 +145,7 @@ def evaluate(
 
 
 class _Batch(NamedTuple):
-    """One number a frame: of all frames (joints (N, 17)), and of those whose pictures were measured."""
+    """One number a frame, on the processor: of all frames (joints (N, 17)), and of those with measured pictures."""
 
     poses: dict[str, Tensor]
     joints: tuple[Tensor, Tensor]
@@ -163,7 +165,8 @@ class _Cell:
     ) -> None:
         self.network, self.dataset, self.settings, self.ceiling = network, dataset, settings, ceiling
         self.wanted = spread(rows, settings.pictures if network.has_decoder else 0)
-        self.group_mean = _group_mean_pose(dataset, rows)
+        mean = _group_mean_pose(dataset, rows)
+        self.group_mean = None if mean is None else mean.to(network.device)
         self.kept: list[np.ndarray] = []
         self.pictured: list[np.ndarray] = []
         self.batches: list[_Batch] = []
@@ -171,17 +174,19 @@ class _Cell:
     @torch.no_grad()
     def measure(self, pixels: np.ndarray, rows: np.ndarray) -> None:
         """Pose errors of frames uint8 (N, 3, H, W), picture errors of those of them that are wanted."""
-        frames = as_float(pixels)
-        codes = guided_by(self.network, self.dataset, rows).encode(frames)
+        device = self.network.device
+        frames = as_float(pixels, device)
+        codes = guided_by(self.network, self.dataset, rows, device).encode(frames)
         clean = self.network.regress(codes.pose_code)
-        truth = torch.from_numpy(self.dataset.pose(rows))
+        truth = torch.from_numpy(self.dataset.pose(rows)).to(device)
         assert self.network.regressor is not None
         mean = self.network.regressor.pose_mean
         poses = pose_errors(clean, truth) | mean_pose_errors(mean, truth)
         if self.group_mean is not None:
             poses["group_mean_pose_mm"] = mpjpe(self.group_mean.expand_as(truth), truth)
         if self.ceiling is not None:
-            poses["supervised_mm"] = mpjpe(guided_by(self.ceiling, self.dataset, rows).predict(frames), truth)
+            beside = guided_by(self.ceiling, self.dataset, rows, self.ceiling.device)
+            poses["supervised_mm"] = mpjpe(beside.predict(frames.to(self.ceiling.device)).to(device), truth)
         if not all(torch.isfinite(values).all() for values in poses.values()):
             raise DataError(
                 "A predicted pose is NaN or infinite, so the network's weights are damaged; train it again."
@@ -190,11 +195,11 @@ class _Cell:
         chosen = np.flatnonzero(np.isin(rows, self.wanted))
         pictures = {}
         if len(chosen):
-            index = torch.from_numpy(chosen)
+            index = torch.from_numpy(chosen).to(device)
             codes = type(codes)(*(tensor[index] for tensor in codes))
             pictures = picture_errors(self.network, self.dataset, rows[chosen], frames[index], codes, clean[index])
             pictures["own_mpjpe"] = poses["mpjpe"][index]
-        self.batches.append(_Batch(poses, joints, pictures))
+        self.batches.append(_Batch(_home(poses), (joints[0].cpu(), joints[1].cpu()), _home(pictures)))
         self.kept.append(rows)
         self.pictured.append(rows[chosen])
 
@@ -209,6 +214,10 @@ class _Cell:
             draws=self.settings.draws,
             seed=self.settings.seed,
         )
+
+
+def _home(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: each.cpu() for name, each in values.items()}
 
 
 def _joined(parts: list[dict[str, Tensor]]) -> dict[str, np.ndarray]:

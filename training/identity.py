@@ -55,7 +55,7 @@ class Probe(NamedTuple):
     @torch.no_grad()
     def tell(self, codes: Tensor) -> np.ndarray:
         """Codes (N, C) -> place in `names` (N,) int64."""
-        return self.layers((codes - self.mean) / self.std).argmax(dim=1).numpy()
+        return self.layers((codes.to(self.mean.device) - self.mean) / self.std).argmax(dim=1).cpu().numpy()
 
     def places(self, names: np.ndarray) -> np.ndarray:
         """Names (N,) -> place in `names` (N,) int64, -1 where the name is not known."""
@@ -81,11 +81,13 @@ def fit_probe(
     code: str,
     settings: RegressorSettings,
     progress: Progress | None = None,
+    device: torch.device | str = "cpu",
 ) -> Probe:
     """Fit a probe of the dataset's `column` from a code of the training frames.
 
     kind: "linear": multinomial logistic regression by L-BFGS with a small penalty; "mlp": the layers of the pose
         regressor of `shape`, cross-entropy, the same optimiser and steps as `settings` gives a regressor.
+    device: where it is fitted and stays.
 
     Raises:
         DataError: there is only one class, so there is nobody to tell apart.
@@ -93,19 +95,19 @@ def fit_probe(
     names, index = np.unique(dataset.column(column)[train.rows].astype(str), return_inverse=True)
     if len(names) < 2:
         raise DataError(f"The training frames have one {column}, so there is nobody to tell apart; render more.")
-    codes, wanted = train.codes[code], torch.from_numpy(index.astype(np.int64))
+    codes, wanted = train.codes[code].to(device), torch.from_numpy(index.astype(np.int64)).to(device)
     mean, std = codes.mean(0), codes.std(0).clamp(min=1e-6)
     layers: torch.nn.Module
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         if kind == "linear":
-            some = torch.linspace(0, len(codes) - 1, min(MOST, len(codes))).long()
+            some = torch.linspace(0, len(codes) - 1, min(MOST, len(codes))).long().to(codes.device)
             layers = _logistic((codes[some] - mean) / std, wanted[some], len(names))
             if progress is not None:
                 progress(settings.steps, settings.steps)
         else:
             standardised = (codes - mean) / std
-            layers = hidden_layers(shape, codes.shape[1], len(names))
+            layers = hidden_layers(shape, codes.shape[1], len(names)).to(codes.device)
 
             def loss(batch: Tensor) -> Tensor:
                 return F.cross_entropy(layers(standardised[batch]), wanted[batch])
@@ -151,7 +153,7 @@ def score_probe(
 
 def _logistic(codes: Tensor, index: Tensor, count: int, iterations: int = 100) -> torch.nn.Linear:
     """Minimise cross-entropy and penalty over all frames at once; the problem is convex, so it starts from zero."""
-    layer = torch.nn.Linear(codes.shape[1], count)
+    layer = torch.nn.Linear(codes.shape[1], count).to(codes.device)
     torch.nn.init.zeros_(layer.weight)
     torch.nn.init.zeros_(layer.bias)
     optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=iterations, line_search_fn="strong_wolfe")

@@ -66,7 +66,7 @@ class Labels(NamedTuple):
 def study_labels(
     network: Network, dataset: Dataset, settings: LabelStudySettings | None = None, *, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Fit everything and measure it; a JSON-ready document (docs/evaluation.md says what is in it).
+    """Fit everything where the network lies and measure it; a JSON-ready document (docs/evaluation.md describes it).
 
     Raises:
         ConfigError: a fraction that is not in (0, 1].
@@ -97,12 +97,13 @@ def study_codes(
     *,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """The study on codes that are there already.
+    """The study on codes that are there already, on the processor.
 
-    network: whose shape the regressors take, and whose own regressor is measured beside them if it has one.
+    network: whose shape the regressors take, where they are fitted, and whose own regressor is measured beside them if
+        it has one.
     tests: (split, group) -> codes of the frames that are measured.
     """
-    shape = settings.regressor.shape(network.settings)
+    shape, device = settings.regressor.shape(network.settings), network.device
     wanted, left_out = _labels(dataset, train.rows, settings)
     poses = torch.from_numpy(dataset.pose(train.rows))
     truths = {cell: torch.from_numpy(dataset.pose(test.rows)) for cell, test in tests.items()}
@@ -121,11 +122,12 @@ def study_codes(
         return lambda step, _, **facts: progress(start + step, total, stage=name, **facts)
 
     def measured(predict: Callable[[Tensor], Tensor], code: str, mean: Tensor) -> dict[str, dict[str, Any]]:
-        """What a regressor scores on every cell, beside its mean pose (17, 3)."""
+        """What a regressor on the device scores on every cell, beside its mean pose (17, 3)."""
         found: dict[str, dict[str, Any]] = {}
         for (split, group), test in tests.items():
             truth, sequence = truths[split, group], dataset.column("sequence")[test.rows]
-            errors = _errors(predict(test.codes[code]), truth, mean, sequence, settings.intervals)
+            predicted = predict(test.codes[code].to(device)).cpu()
+            errors = _errors(predicted, truth, mean, sequence, settings.intervals)
             found.setdefault(split, {})[group] = errors
         return found
 
@@ -133,9 +135,8 @@ def study_codes(
     for labels in wanted:
         truth = poses[labels.chosen]
         for code in CODES:
-            regressor = train_regressor(
-                shape, train.codes[code][labels.chosen], truth, labels.settings, stage(labels.name)
-            )
+            codes = train.codes[code][labels.chosen].to(device)
+            regressor = train_regressor(shape, codes, truth.to(device), labels.settings, stage(labels.name))
             done += settings.regressor.steps
             fits.append(
                 {
@@ -149,12 +150,13 @@ def study_codes(
             )
     own = None
     if network.regressor is not None:
-        own = measured(network.regress, CODES[0], network.regressor.pose_mean)
+        own = measured(network.regress, CODES[0], network.regressor.pose_mean.cpu())
     identity = []
     for column in columns:
         for code in CODES:
             for kind in PROBES:
-                probe = fit_probe(kind, shape, train, column, dataset, code, settings.regressor, stage("identity"))
+                telling = stage("identity")
+                probe = fit_probe(kind, shape, train, column, dataset, code, settings.regressor, telling, device)
                 identity.append(score_probe(probe, dataset, tests, draws=settings.intervals))
                 done += settings.regressor.steps
     return {"own_regressor": own, "fits": fits, "table": table(fits), "identity": identity, "left_out": left_out}

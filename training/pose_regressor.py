@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from turncoat.kernels import ConfigError, DataError
+from turncoat.kernels.device import exact_float32, find_device
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.settings import Settings
 from turncoat.training.checkpoint import check_output_file, load_network, save_network
@@ -93,6 +94,7 @@ def fit_regressor(
     *,
     dtype: torch.dtype = torch.float32,
     overwrite: bool = False,
+    device: str = "auto",
     command: str | None = None,
     progress: Progress | None = None,
 ) -> RegressorReport:
@@ -103,6 +105,7 @@ def fit_regressor(
 
     dtype: of the weights as written.
     overwrite: whether `out` may be there already.
+    device: a torch device, or "auto": a GPU where there is one.
 
     Raises:
         DataError, ConfigError: unusable weights, dataset or settings; labels that are not finite; a file at `out`, or
@@ -111,7 +114,7 @@ def fit_regressor(
     settings = settings or RegressorSettings()
     check_output_file(out, overwrite=overwrite)
     torch.set_num_threads(settings.threads)
-    network = load_network(source)
+    network = load_network(source, device=find_device(device))
     check_frame_size(network, dataset)
     rows = dataset.select(split="train")
     _check_enough(len(labelled(dataset, rows, settings)))
@@ -131,12 +134,13 @@ def fit_regressor(
     same = torch.from_numpy(group[encoded.rows[chosen]] == group[checked[0]])
     group_mean = (poses[same] if same.any() else poses).mean(0)
     network.settings = settings.shape(network.settings)
-    network.regressor = train_regressor(
-        network.settings, encoded.codes.pose_code[chosen], poses, settings, _stage(progress, "fitting")
-    )
-    leak = train_regressor(
-        network.settings, encoded.codes.appearance[chosen], poses, settings, _stage(progress, "leak")
-    )
+
+    def fitted(codes: Tensor, stage: str) -> PoseRegressor:
+        there = codes[chosen].to(network.device), poses.to(network.device)
+        return train_regressor(network.settings, *there, settings, _stage(progress, stage))
+
+    network.regressor = fitted(encoded.codes.pose_code, "fitting")
+    leak = fitted(encoded.codes.appearance, "leak")
     with torch.no_grad():
         sample = np.linspace(0, len(chosen) - 1, min(len(chosen), 4000)).astype(int)
         report = RegressorReport(
@@ -146,7 +150,7 @@ def fit_regressor(
             mpjpe_training=_error(network.regressor, encoded.codes.pose_code[chosen[sample]], poses[sample]),
             mpjpe=_error(network.regressor, checked_codes.pose_code, truth),
             mpjpe_from_appearance=_error(leak, checked_codes.appearance, truth),
-            mpjpe_mean_pose=float(mpjpe(network.regressor.pose_mean.expand_as(truth), truth).mean()),
+            mpjpe_mean_pose=float(mpjpe(network.regressor.pose_mean.cpu().expand_as(truth), truth).mean()),
             mpjpe_group_mean_pose=float(mpjpe(group_mean.expand_as(truth), truth).mean()),
             radius_p99=network.statistics.radius_p99,
         )
@@ -158,6 +162,7 @@ def fit_regressor(
     return report
 
 
+@exact_float32()
 def train_regressor(
     shape: NetworkSettings,
     codes: Tensor,
@@ -165,14 +170,14 @@ def train_regressor(
     settings: RegressorSettings,
     progress: Progress | None = None,
 ) -> PoseRegressor:
-    """Fit a regressor from codes (N, C) to poses (N, 17, 3) in mm; returned frozen, in evaluation mode.
+    """Fit a regressor from codes (N, C) to poses (N, 17, 3) in mm, where they lie; returned frozen, not training.
 
     Targets are ``(pose - mean) / std`` a coordinate, from these poses; the root's deviation is set to 1 (UGAR's form).
     """
     _check_enough(len(codes))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        regressor = PoseRegressor(shape, inputs=codes.shape[1])
+        regressor = PoseRegressor(shape, inputs=codes.shape[1]).to(codes.device)
         regressor.code_mean.copy_(codes.mean(0))
         regressor.code_std.copy_(codes.std(0).clamp(min=1e-6))
         regressor.pose_mean.copy_(poses.mean(0))
@@ -200,17 +205,17 @@ def minimise(
 ) -> None:
     """Adam on `loss`, a function of a batch's indices below `count`, with a cosine to nothing over the steps.
 
-    A batch is as large as all there is, where that is less than a batch.
+    A batch is as large as all there is, where that is less than a batch. Batches are the same on every device.
 
     Raises:
         DataError: the last loss is not finite.
     """
-    batch = min(settings.batch, count)
+    batch, device = min(settings.batch, count), next(module.parameters()).device
     optimiser = torch.optim.Adam(module.parameters(), settings.learning_rate, fused=True)
     for step in range(settings.steps):
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-        value = loss(torch.randint(count, (batch,)))
+        value = loss(torch.randint(count, (batch,)).to(device))
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
@@ -251,7 +256,7 @@ def _check_labels(*poses: Tensor) -> None:
 
 
 def _error(regressor: PoseRegressor, codes: Tensor, poses: Tensor) -> float:
-    return float(mpjpe(regressor(codes), poses).mean())
+    return float(mpjpe(regressor(codes.to(regressor.pose_mean.device)).cpu(), poses).mean())
 
 
 def _stage(progress: Progress | None, name: str) -> Progress | None:

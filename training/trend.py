@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from turncoat.kernels import DataError
+from turncoat.kernels.device import exact_float32, find_device
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.training.checkpoint import Network, load_network
 from turncoat.training.data import Dataset
@@ -48,11 +49,14 @@ def snapshot_trend(
     frames: int = 160,
     training_frames: int = 3000,
     batch: int = 32,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure every snapshot of a training run and its last network.
 
     frames: everyday held-out frames, spread evenly. training_frames: that the ridge regression is fitted on.
+    device: of the networks: a torch device, or "auto": a GPU where there is one. The ridge regression is computed on
+        the processor.
 
     Returns:
         ``points``, by images seen: person_db and mask_iou (None without a decoder), probe_mm (MPJPE of the ridge
@@ -62,7 +66,7 @@ def snapshot_trend(
     Raises:
         DataError: no network in the folder, or none to measure on.
     """
-    folder = Path(folder)
+    folder, place = Path(folder), find_device(device)
     files = sorted((folder / "snapshots").glob("images-*.safetensors"))
     files += [file for file in (folder / "network.safetensors",) if file.exists()]
     if not files:
@@ -77,7 +81,7 @@ def snapshot_trend(
     points: dict[int, dict[str, Any]] = {}
     background_db = None
     for number, file in enumerate(files):
-        network = load_network(file)
+        network = load_network(file, device=place)
         check_frame_size(network, dataset)
         found = _measure(network, dataset, pixels, rows, train, truth, batch)
         background_db = found.pop("background_db", background_db)
@@ -95,6 +99,7 @@ def snapshot_trend(
     }
 
 
+@exact_float32()
 @torch.no_grad()
 def _measure(
     network: Network,
@@ -105,25 +110,26 @@ def _measure(
     truth: Tensor,
     batch: int,
 ) -> dict[str, Any]:
+    device = network.device
     encoded = encode_rows(network, dataset, train)
     probe = Ridge(encoded.codes.pose_code, torch.from_numpy(dataset.pose(encoded.rows)))
     parts: dict[str, list[Tensor]] = {}
     for start in range(0, len(rows), batch):
         some = slice(start, start + batch)
-        frames, guided = as_float(pixels[some]), guided_by(network, dataset, rows[some])
+        frames, guided = as_float(pixels[some], device), guided_by(network, dataset, rows[some], device)
         codes = guided.encode(frames)
-        clean = probe(codes.pose_code)
+        clean = probe(codes.pose_code.cpu())
         found = {"probe_mm": mpjpe(clean, truth[some])}
         if network.has_decoder:
-            background = as_float(dataset.background(rows[some]))
-            person = (as_float(dataset.masks(rows[some])) > 0.5).float()
+            background = as_float(dataset.background(rows[some]), device)
+            person = (as_float(dataset.masks(rows[some]), device) > 0.5).float()
             canvas = guided.canvas(codes, background)
             synthesis = guided.paint(codes.appearance, canvas)
             found["person_db"] = decibels(synthesis, frames, person)
             found["background_db"] = decibels(background, frames, person)
             found["mask_iou"] = iou((canvas.mask > 0.5).float(), person)
-            found["probe_initial_mm"] = mpjpe(probe(guided.encode(synthesis).pose_code), clean)
+            found["probe_initial_mm"] = mpjpe(probe(guided.encode(synthesis).pose_code.cpu()), clean)
         for name, values in found.items():
-            parts.setdefault(name, []).append(values)
+            parts.setdefault(name, []).append(values.cpu())
     means = {name: float(torch.cat(values).mean()) for name, values in parts.items()}
     return dict.fromkeys(("person_db", "mask_iou", "probe_mm", "probe_initial_mm")) | means

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from turncoat.kernels.composite import composite
+from turncoat.kernels.device import exact_float32
 from turncoat.kernels.pose_error import mpjpe, n_mpjpe, pa_mpjpe
 from turncoat.kernels.resample import resample
 from turncoat.training.checkpoint import load_network
@@ -20,9 +21,9 @@ SHAPE = preset("studio", frame_size=64, crop_size=32)
 
 
 @pytest.fixture(autouse=True)
-def full_precision(monkeypatch):
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+def full_precision():
+    with exact_float32():
+        yield
 
 
 def pictures(seed, *shape):

@@ -21,7 +21,8 @@ def picture_errors(
 ) -> dict[str, Tensor]:
     """Errors of the synthesis of frames (N, 3, H, W): name -> (N,), each frame's own.
 
-    codes: of the frames. clean: the poses (N, 17, 3) mm that are predicted on them.
+    codes: of the frames. clean: the poses (N, 17, 3) mm that are predicted on them. All lie where the network does,
+    and so do the errors.
 
     The initial error (Algorithm 1, line 4) is the distance between predictions on a frame and on its synthesis. Its
     parts, each a picture over the empty background with one thing the network's and the rest true:
@@ -35,11 +36,11 @@ def picture_errors(
     Beside each number what knowing less scores: the empty background's PSNR, the IoU of the person's rectangle, how
     far the prediction moves when the person is not painted at all, and how far apart two frames' predictions are.
     """
-    background = as_float(dataset.background(rows))
-    true_mask = as_float(dataset.masks(rows))
+    background = as_float(dataset.background(rows), frames.device)
+    true_mask = as_float(dataset.masks(rows), frames.device)
     height, width = frames.shape[-2:]
     inverse = invert_box(codes.box)
-    guided = guided_by(network, dataset, rows)
+    guided = guided_by(network, dataset, rows, frames.device)
     canvas = guided.canvas(codes, background)
     synthesis, full_mask = network.paint(codes.appearance, canvas), canvas.mask
     everywhere = canvas._replace(mask=torch.ones_like(full_mask), base=torch.zeros_like(background))

@@ -88,7 +88,7 @@ class Disentangled(nn.Module):
 
     def paint(self, appearance: Tensor, canvas: Canvas) -> Tensor:
         """Decode the colours of `appearance` (B, 128) onto a canvas -> frames (B, 3, H, W) in [0, 1]."""
-        rgb = self._colours(self._decoded(appearance, canvas.features))
+        rgb = self.decode_colours(appearance, canvas.features)
         return paint(rgb, canvas.box, canvas.mask, canvas.base)
 
     def predict(self, frames: Tensor, *, given: Given | None = None) -> Tensor:
@@ -96,6 +96,11 @@ class Disentangled(nn.Module):
         return self.regress(self.encode(frames, given=given).pose_code)
 
     # Their parts, for training and analysis
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lies, and its inputs have to."""
+        return self.mean.device
 
     @property
     def needs_given(self) -> bool:
@@ -143,10 +148,14 @@ class Disentangled(nn.Module):
             features = decoder.features(pose_code)
         return self._decode(appearance, features)
 
+    def decode_colours(self, appearance: Tensor, features: Tensor) -> Tensor:
+        """(B, 128) and a canvas' features -> colours of the crop (B, 3, R, R), not clamped."""
+        return self._colours(self._decoded(appearance, features))
+
     def decode_crop(self, appearance: Tensor, pose_code: Tensor, box: Tensor, background: Tensor) -> Tensor:
         """Codes, box (B, 4), background (B, 3, H, W) -> colours (B, 3, R, R), not clamped, of a whole crop."""
         features = self.features(pose_code, self._crop(self._normalise(background), box))
-        return self._colours(self._decoded(appearance, features))
+        return self.decode_colours(appearance, features)
 
     def synthesise(
         self, appearance: Tensor, pose_code: Tensor, box: Tensor, background: Tensor, *, clamp: bool = True
