@@ -22,6 +22,7 @@ from turncoat.training.cards import ORDER, run_facts, tidy, update_card
 from turncoat.training.checkpoint import load_network, read_tensors, save_network, write_tensors
 from turncoat.training.data import Dataset, open_dataset
 from turncoat.training.evaluate import EvaluationSettings, evaluate
+from turncoat.training.evaluation.ceiling import find_ceiling
 from turncoat.training.fit import FitSettings, fit
 from turncoat.training.jitter import AUGMENTED
 from turncoat.training.label_study import LabelStudySettings, study_labels
@@ -200,7 +201,7 @@ class _Stages:
         torch.set_num_threads(self.threads)
         found: dict[str, Any] = {"run": run_facts(self.run)}
         with self.screen.progress("evaluating", "frames") as advance:
-            beside = _ceiling(network)
+            beside = find_ceiling(network)
             found["evaluation"] = evaluate(network, self.measured, MEASURED, ceiling=beside, progress=advance)
         if network.has_decoder:
             study = STUDIED.model_copy(update={"regressor": STUDIED.regressor.model_copy(update=self.thread_count)})
@@ -210,14 +211,3 @@ class _Stages:
             found["trend"] = snapshot_trend(self.run, self.measured, progress=advance)
         write_json(self.run / "trend.json", found["trend"])
         self.screen.show(f"{self.weights} and {update_card(network, **found).name}")
-
-
-def _ceiling(network: Any) -> Any:
-    """The shipped supervised ceiling, if it is there and another network."""
-    from turncoat.training.checkpoint import shipped_weights
-
-    if "supervised" not in shipped_weights():
-        return None
-    ceiling = load_network("supervised")
-    same_frames = ceiling.settings.frame_size == network.settings.frame_size
-    return ceiling if same_frames and ceiling.weights_hash != network.weights_hash else None

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from turncoat.engine.cli.output import Output
-
-if TYPE_CHECKING:
-    from turncoat.training.checkpoint import Network
 
 
 def evaluate(
@@ -43,6 +40,7 @@ def evaluate(
     from turncoat.training.data import open_dataset
     from turncoat.training.evaluate import EvaluationSettings
     from turncoat.training.evaluate import evaluate as measure
+    from turncoat.training.evaluation.ceiling import find_ceiling
 
     output = Output(json)
     if precision not in ("float32", "bfloat16"):
@@ -54,7 +52,7 @@ def evaluate(
     torch.set_num_threads(threads)
     dataset = open_dataset(data)
     loaded = load_network(network, regressor=True)
-    beside = _ceiling(ceiling, loaded)
+    beside = find_ceiling(loaded, ceiling)
     for each in (loaded, beside):
         if each is not None:
             each.compute_dtype = getattr(torch, precision)
@@ -73,15 +71,3 @@ def evaluate(
     if card:
         output.show(f"Card: {update_card(loaded, evaluation=document)}")
     output.finish(document)
-
-
-def _ceiling(name: str, network: Network) -> Network | None:
-    """The network to set beside; None if none is wanted, the default is not shipped, or it is `network` itself."""
-    from turncoat.training.checkpoint import find_weights, load_network, shipped_weights
-
-    if name == "none" or (name == "supervised" and name not in shipped_weights()):
-        return None
-    path = find_weights(name)
-    if path.resolve() == network.path.resolve():
-        return None
-    return load_network(path, regressor=True)
