@@ -1,19 +1,24 @@
 """Algorithm 1: change nothing but the appearance code, and watch the predicted pose move."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from turncoat.engine.attack.ascent import Ascended, Rule, ascend, reference_paint
-from turncoat.engine.attack.block import Block, curves, judged, settled
+from turncoat.engine.attack.ascent import Rule, ascend, reference_paint
+from turncoat.engine.attack.block import Block, judged, settled
+from turncoat.engine.attack.identity import generator_of
 from turncoat.engine.attack.measure import Admitted, Columns, admit, effect, to_numpy
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
+from turncoat.engine.attack.restarts import Strongest
+from turncoat.engine.attack.search import search
 from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.slots import fill, join, take
 from turncoat.engine.attack.spaces import Raw, Space, Whitened
+from turncoat.engine.attack.starts import random_starts
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.networks import Given, guide
 
@@ -34,8 +39,10 @@ def admit_codes(pair: Pair, frames: Tensor, background: Tensor, given: Given | N
     return admit(pair, pair.generator, codes.appearance, canvas, frames, codes.box, given)
 
 
-def space_of(name: str, generator: Any, device: torch.device) -> tuple[Space, float | None]:
+def space_of(name: str, generator: Any, device: torch.device, budget_factor: float = 1.0) -> tuple[Space, float | None]:
     """The space in which the attack of that name walks, and its budget (None: unbounded).
+
+    The budget of `natural` is `budget_factor` times the radius that holds 99 % of natural codes.
 
     Raises:
         ConfigError: the weights hold no statistics of natural codes, which `free` and `natural` need.
@@ -48,14 +55,20 @@ def space_of(name: str, generator: Any, device: torch.device) -> tuple[Space, fl
             f"The attack {name!r} needs statistics of natural appearance codes, and these weights hold "
             "none; run `turncoat fit-regressor` on them, or attack with `paper`."
         )
-    radius = float(statistics.radius_p99) if name == "natural" else None
+    radius = budget_factor * float(statistics.radius_p99) if name == "natural" else None
     return Whitened(statistics, radius, device), radius
 
 
 def attack_codes(
-    pair: Pair, admitted: Admitted, name: str, step_size: float, settings: AttackSettings, truth: Tensor | None
+    pair: Pair,
+    admitted: Admitted,
+    name: str,
+    step_size: float,
+    settings: AttackSettings,
+    truth: Tensor | None,
+    samples: Sequence[Mapping[str, Any]] | None = None,
 ) -> Block:
-    """Run one appearance attack on admitted samples.
+    """Run one appearance attack on admitted samples, from as many starts as the settings say.
 
     What the steps found is judged again at the end, by the float32 error on the last 8-bit frame: the rule of controls.
 
@@ -63,56 +76,62 @@ def attack_codes(
         pair: generator and target.
         admitted: N samples, from `admit_codes`.
         name: `paper`, `free` or `natural`.
-        step_size: of Adam, in the coordinates of that attack.
-        settings: threshold, iterations, objective, batch.
+        step_size: of the optimiser, in the coordinates of that attack.
+        settings: threshold, iterations, restarts, optimiser, objective, batch, seed.
         truth: (N, J, 3) mm, or None.
+        samples: (N,) their index columns, for the seeds of whatever is random; not needed where nothing is.
+
+    Raises:
+        ConfigError: weights without statistics; restarts or a random search without `samples`.
 
     Source: Nakka and Salzmann 2023, Algorithm 1; starts, bounds and verification: docs/attacks.md.
     """
-    space, budget = space_of(name, pair.generator, pair.device)
-    rule = Rule(settings.iterations, step_size, settings.threshold_mm, settings.objective)
+    space, budget = space_of(name, pair.generator, pair.device, settings.budget_factor)
+    rule = Rule(settings.iterations, step_size, settings.threshold_mm, settings.objective, optimiser=settings.optimiser)
+    if samples is None and (settings.restarts > 1 or settings.optimiser == "random"):
+        raise ConfigError("Restarts and random search need the samples' index columns, for their seeds; give samples.")
     usable = admitted.usable()
     before = usable & (admitted.error_initial > settings.threshold_mm)
     standing = (usable & ~before).nonzero()[:, 0]
 
     x_start = space.coordinates(admitted.appearance)
-    x, outcome = x_start.clone(), [Outcome.PAST_BEFORE if past else Outcome.NOT_FINITE for past in before.tolist()]
-    count = len(outcome)
-    iterations, checks = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    confirmed: list[bool | None] = [None] * count
-    error_best = to_numpy(admitted.error_initial).copy()
-    curve: list[np.ndarray | None] = [None] * count
-    for piece in standing.split(settings.batch):
-        canvas, given = take(admitted.canvas, piece), take(admitted.given, piece)
-        slots = fill(x_start[piece], admitted.clean_pose[piece], canvas, given=given)
-        found = ascend(pair, pair.generator, slots, space, rule)
-        x[piece] = found.x
-        _spread(piece.tolist(), found, outcome, iterations, checks, confirmed, error_best, curve)
+    unattacked = [Outcome.PAST_BEFORE if past else Outcome.NOT_FINITE for past in before.tolist()]
+    kept = Strongest(x_start, unattacked, admitted.error_initial)
+    for restart in range(settings.restarts):
+        for piece in standing.split(settings.batch):
+            some = [samples[place] for place in piece.tolist()] if samples is not None else []
+            x = x_start[piece]
+            if restart > 0:
+                x = random_starts(x, some, name, budget, step_size, settings.seed, restart)
+            canvas, given = take(admitted.canvas, piece), take(admitted.given, piece)
+            slots = fill(x, admitted.clean_pose[piece], canvas, given=given)
+            if rule.optimiser == "random":
+                random = [generator_of(settings.seed, one["sample_id"], restart, f"search {name}") for one in some]
+                found = search(pair, pair.generator, slots, space, rule, budget, random)
+            else:
+                found = ascend(pair, pair.generator, slots, space, rule)
+            kept.offer(piece, found, restart)
+        standing = kept.standing(standing)
+        if not len(standing):
+            break
 
+    x = kept.x
     appearance = torch.where(before[:, None], admitted.appearance, space.appearance(x))
     painted = reference_paint(pair, pair.generator, appearance, admitted.canvas)
     measured = effect(pair, admitted, painted, truth, crop_size(pair.generator, painted))
     verdicts = judged(measured, admitted.error_initial, settings.threshold_mm, Outcome.USED_UP)
     shift = (x - x_start).norm(dim=1)
+    columns = {
+        **measured.columns,
+        **code_columns(pair.generator, admitted.appearance, appearance, pair.device),
+        "appearance_shift": to_numpy(shift),
+        **kept.columns(),
+    }
+    columns["error_best_mm"] = np.fmax(columns["error_best_mm"], columns["error_final_mm"])
     return Block(
-        common={
-            "attack": "appearance",
-            "setting": name,
-            "budget": budget,
-            "start": "own",
-            "objective": settings.objective,
-        },
-        outcome=[settled(ended, verdict) for ended, verdict in zip(outcome, verdicts, strict=True)],
-        columns={
-            **measured.columns,
-            **code_columns(pair.generator, admitted.appearance, appearance, pair.device),
-            "appearance_shift": to_numpy(shift),
-            "iterations": iterations,
-            "checks": checks,
-            "confirmed_first": confirmed,
-            "error_best_mm": np.fmax(error_best, measured.columns["error_final_mm"]),
-            "error_curve_mm": curve,
-        },
+        common={"attack": "appearance", "setting": name, "budget": budget, "objective": settings.objective},
+        outcome=[settled(ended, verdict) for ended, verdict in zip(kept.outcome, verdicts, strict=True)],
+        columns=columns,
         appearance=appearance,
         x_shift=shift,
     )
@@ -144,22 +163,3 @@ def admit_in_batches(
     ]
     joined: Admitted = join(pieces)
     return joined
-
-
-def _spread(
-    where: list[int],
-    found: Ascended,
-    outcome: list[Outcome],
-    iterations: np.ndarray,
-    checks: np.ndarray,
-    confirmed: list[bool | None],
-    error_best: np.ndarray,
-    curve: list[np.ndarray | None],
-) -> None:
-    """Write what became of some samples to their places among all."""
-    iterations[where], checks[where] = to_numpy(found.iterations), to_numpy(found.checks)
-    error_best[where] = np.maximum(error_best[where], to_numpy(found.best))
-    for place, result, first, errors in zip(
-        where, found.outcome, found.confirmed_first, curves(found.curve), strict=True
-    ):
-        outcome[place], confirmed[place], curve[place] = result, first, errors

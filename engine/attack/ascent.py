@@ -9,6 +9,7 @@ from torch import Tensor
 
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
+from turncoat.engine.attack.settings import Optimiser
 from turncoat.engine.attack.slots import Slots, keep, step
 from turncoat.engine.attack.spaces import Space
 from turncoat.export.attack_step import Objective, Painter, attack_step
@@ -24,10 +25,11 @@ class Rule:
 
     Attributes:
         steps: largest number of steps.
-        step_size: of Adam.
+        step_size: of the optimiser.
         threshold_mm: an error past it, verified, ends the attack.
         objective: of the attack step.
         stop: end at the threshold; else all steps are made and the strongest iterate is what counts.
+        optimiser: what a gradient becomes; `random` asks for none and is not driven here (`search.py`).
     """
 
     steps: int
@@ -35,6 +37,7 @@ class Rule:
     threshold_mm: float
     objective: Objective = "squared"
     stop: bool = True
+    optimiser: Optimiser = "adam"
 
 
 class Ascended(NamedTuple):
@@ -121,7 +124,7 @@ def ascend(pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule)
             due = (error >= next_error[slots.sample]) | (slots.age >= next_age[slots.sample]) | used_up
             past = (finite & (error > rule.threshold_mm) & due).nonzero()[:, 0]
             if len(past):
-                verified = _verified(pair, painter, keep(slots, past), appearance[past])
+                verified = verified_error(pair, painter, keep(slots, past), appearance[past])
                 fooled[past] = verified > rule.threshold_mm
                 who = slots.sample[past]
                 checks[who] += 1
@@ -149,12 +152,12 @@ def ascend(pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule)
                 outcome[sample] = _outcome(is_fooled, is_finite, is_used_up)
             standing = (~done).nonzero()[:, 0]
             slots, gradient = keep(slots, standing), gradient[standing]
-        slots = step(slots, gradient, space, rule.step_size)
+        slots = step(slots, gradient, space, rule.step_size, rule.optimiser)
 
     return Ascended(final, outcome, iterations, curve, checks, confirmed)
 
 
-def _verified(pair: Pair, painter: Painter, slots: Slots, appearance: Tensor) -> Tensor:
+def verified_error(pair: Pair, painter: Painter, slots: Slots, appearance: Tensor) -> Tensor:
     """Error, mm, (S,), of the float32 reference on the 8-bit frames of these slots."""
     painted = reference_paint(pair, painter, appearance, slots.canvas)
     return mpjpe(pair.predict_rounded(painted, slots.given), slots.reference)

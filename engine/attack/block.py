@@ -42,6 +42,7 @@ class Block:
 
 # What a row says even if its numbers came out as NaN or infinity; its error columns would mislead.
 _OF_ANY_OUTCOME = (
+    "restart",
     "iterations",
     "error_initial_mm",
     "error_best_mm",

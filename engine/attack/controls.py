@@ -104,7 +104,7 @@ def random_direction(
     is such a point, and the control never is the shorter one.
     """
     name = str(attacked.common["setting"])
-    space, budget = space_of(name, pair.generator, pair.device)
+    space, budget = space_of(name, pair.generator, pair.device, settings.budget_factor)
     start = space.coordinates(admitted.appearance)
     tries = TRIES if budget is not None else 1
     draws = np.stack(

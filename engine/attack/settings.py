@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,15 @@ from turncoat.kernels.settings import Settings
 APPEARANCE_ATTACKS = ("paper", "free", "natural")
 COLOUR_ATTACKS = ("colours-0.1", "colours-0.2", "colours-free")
 AUTO = "auto"
+
+Optimiser = Literal["adam", "sign", "gradient", "random"]
+OPTIMISERS: tuple[str, ...] = get_args(Optimiser)
+"""How an appearance attack moves, with `s` its step size and D the number of coordinates.
+
+``adam``: as in Algorithm 1. ``sign``: s times the sign of every coordinate of the gradient. ``gradient``: along the
+gradient, s sqrt(D) long, that is as far as `sign`. ``random``: no gradient; draws from the budget, then a hill climb
+(`search.py`).
+"""
 _COLOURS = re.compile(r"colours-(free|0?\.\d*[1-9]\d*)")
 
 
@@ -24,7 +33,12 @@ class AttackSettings(Settings):
             holds 99 % of natural codes; `colours-0.1`, `colours-0.2` (any budget in (0, 1)), `colours-free`: the
             garments' colours, at most so far from their own, or anywhere in [.05, .95].
         threshold_mm: an error past it ends the attack.
-        iterations: largest number of gradient steps on an appearance code.
+        iterations: largest number of steps on an appearance code, from each start.
+        restarts: starts of an appearance attack. Restart 0 is the own code, the others are drawn by (seed, sample,
+            restart); a sample that is fooled is not started again, and of the others the strongest end is kept.
+        optimiser: of appearance attacks, see `OPTIMISERS`: `adam`; `sign` and `gradient`, plain steps without memory;
+            `random`, a search that asks for no gradient at all.
+        budget_factor: how much larger than that of 99 % of natural codes the ball of `natural` is. 1 but for controls.
         step_size: step of the ascent, one number for all appearance attacks or one for each; empty: what the weights
             recorded, else chosen on validation frames.
         step_size_frames, step_size_iterations: frames and iterations that the choice is made on.
@@ -44,6 +58,9 @@ class AttackSettings(Settings):
     attacks: tuple[str, ...] = ("paper", "natural")
     threshold_mm: float = Field(default=175.0, gt=0)
     iterations: int = Field(default=500, ge=1)
+    restarts: int = Field(default=1, ge=1)
+    optimiser: Optimiser = "adam"
+    budget_factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     step_size: dict[str, float] = Field(default_factory=dict)
     step_size_frames: int = Field(default=50, ge=1)
     step_size_iterations: int = Field(default=100, ge=1)

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from turncoat.engine.attack.settings import Optimiser
 from turncoat.engine.attack.spaces import Limits, Space
+from turncoat.kernels.errors import ConfigError
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -54,22 +56,40 @@ def keep(slots: Slots, index: Tensor) -> Slots:
     return take(slots, index)
 
 
-def step(slots: Slots, gradient: Tensor, space: Space, step_size: float | Tensor) -> Slots:
-    """One step of Adam uphill for every slot, then back into the limits of the space.
+def step(
+    slots: Slots, gradient: Tensor, space: Space, step_size: float | Tensor, optimiser: Optimiser = "adam"
+) -> Slots:
+    """One step uphill for every slot, then back into the limits of the space.
 
     Args:
         slots: S of them.
         gradient: (S, ...) of the objective with respect to `slots.x`.
         space: whose `project` bounds the coordinates.
         step_size: a number, or a tensor that broadcasts over x.
+        optimiser: what the gradient becomes, see `settings.OPTIMISERS`.
     """
     age = slots.age + 1
+    if optimiser != "adam":
+        x = space.project(slots.x + step_size * _plain(gradient, optimiser), slots.limits)
+        return slots._replace(age=age, x=x)
     first = BETA_1 * slots.first + (1 - BETA_1) * gradient
     second = BETA_2 * slots.second + (1 - BETA_2) * gradient.square()
     power = age.view(-1, *[1] * (gradient.ndim - 1)).to(gradient.dtype)
     speed = (first / (1 - BETA_1**power)) / ((second / (1 - BETA_2**power)).sqrt() + EPSILON)
     x = space.project(slots.x + step_size * speed, slots.limits)
     return slots._replace(age=age, x=x, first=first, second=second)
+
+
+def _plain(gradient: Tensor, optimiser: Optimiser) -> Tensor:
+    """The sign of every coordinate, or a vector along the gradient that is as long as that, sqrt(D); (S, ...)."""
+    if optimiser == "sign":
+        return gradient.sign()
+    if optimiser == "gradient":
+        flat = gradient.flatten(1)
+        along = flat / flat.abs().amax(dim=1, keepdim=True)  # first, or the squares of a small one are zero
+        along = along / along.norm(dim=1, keepdim=True)
+        return (along * flat.shape[1] ** 0.5).view_as(gradient)
+    raise ConfigError(f"The optimiser is {optimiser!r}, which follows no gradient; expected adam, sign or gradient.")
 
 
 def take(value: Any, index: Tensor | slice) -> Any:

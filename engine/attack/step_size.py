@@ -95,11 +95,16 @@ def choose_step_size(
         pair: generator and target.
         admitted: frames that are not attacked later.
         name: `paper`, `free` or `natural`.
-        settings: of the attack; `step_size_iterations` bounds the steps made here.
+        settings: of the attack; `step_size_iterations` bounds the steps made here, which are from the own codes.
         source: which split the frames are of, for the record.
         truth: not needed.
     """
-    short = settings.model_copy(update={"iterations": min(settings.iterations, settings.step_size_iterations)})
+    changes: dict[str, Any] = {
+        "iterations": min(settings.iterations, settings.step_size_iterations),
+        "restarts": 1,
+        "optimiser": "adam" if settings.optimiser == "random" else settings.optimiser,  # a search finds its own
+    }
+    short = settings.model_copy(update=changes)
     rungs = tuple(
         _rung(size, attack_codes(pair, admitted, name, size, short, truth), settings.threshold_mm)
         for size in LADDERS[name]

@@ -37,6 +37,12 @@ def attack(
         ),
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Largest number of steps.")] = None,
+    restarts: Annotated[
+        int | None, typer.Option(min=1, help="Starts of each appearance attack; the strongest end is kept.")
+    ] = None,
+    optimiser: Annotated[
+        str | None, typer.Option(help="adam, sign, gradient, or random: a search without gradients.")
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="Error, mm, past which a prediction is fooled.")] = None,
     step_size: Annotated[
         list[str] | None, typer.Option(help="0.3, or natural=0.3; repeatable. Default: chosen on validation frames.")
@@ -64,6 +70,8 @@ def attack(
         {
             "attacks": attacks,
             "iterations": iterations,
+            "restarts": restarts,
+            "optimiser": optimiser,
             "threshold_mm": threshold,
             "step_size": _sizes(step_size) if step_size else None,
             "objective": objective,

@@ -34,7 +34,7 @@ IDENTITY_COLUMNS: dict[str, pa.DataType] = {
     "attack": pa.string(),  # appearance, colours or control
     "setting": pa.string(),  # paper, free, natural, colours-0.1 ...; codes, colours: controls of any budget
     "control": pa.string(),  # null unless attack is control
-    "restart": pa.int64(),
+    "restart": pa.int64(),  # the start that won; 0 is the own code
     "backend": pa.string(),
     "given": pa.bool_(),  # generator or target was told where the person is
     "objective": pa.string(),

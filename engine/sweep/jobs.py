@@ -117,7 +117,8 @@ class CodeJob(Job):
         found: list[Row] = []
         for name in self.asked(self.settings):
             clock = time.monotonic()
-            block = attack_codes(self.pair, admitted, name, self.choices[name].step_size, self.settings, truth)
+            size = self.choices[name].step_size
+            block = attack_codes(self.pair, admitted, name, size, self.settings, truth, index)
             self._timed(name, clock, block)
             advance(len(rows), name)
             found += block.rows(index)

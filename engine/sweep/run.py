@@ -19,6 +19,7 @@ from turncoat.engine.runs.provenance import machine, versions
 from turncoat.engine.sweep.jobs import CodeJob, ColourJob, Job, admit_rows
 from turncoat.engine.sweep.networks import find_judge, pair_of
 from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
+from turncoat.kernels.device import exact_float32
 from turncoat.training.data import Dataset, open_dataset
 from turncoat.training.encoding import check_frame_size
 from turncoat.training.networks import Disentangled
@@ -26,6 +27,7 @@ from turncoat.training.networks import Disentangled
 Progress = Callable[..., None]
 
 
+@exact_float32()
 def attack_dataset(
     network: Any,
     dataset: Dataset | str | Path,
@@ -94,6 +96,7 @@ def attack_dataset(
     return _sweep(writer, pair, data, rows, parts, families, settings, progress)
 
 
+@exact_float32()
 def step_sizes_of(
     network: Any, dataset: Dataset | str | Path, settings: AttackSettings, *, progress: Progress | None = None
 ) -> dict[str, Choice]:
@@ -188,7 +191,7 @@ def _finish(writer: RunWriter, settings: AttackSettings, choices: dict[str, Choi
         rows = run.rows(attack=family, setting=name)
         counts = Counter(rows["outcome"].tolist())
         checked = [held for held in rows["confirmed_first"].tolist() if held is not None]
-        budget = space_of(name, pair.generator, pair.device)[1] if family == "appearance" else colour_budget(name)
+        budget = colour_budget(name) if family == "colours" else _radius(name, pair, settings)
         attacks[name] = {
             **attacks.get(name, {}),
             "attack": family,
@@ -201,6 +204,10 @@ def _finish(writer: RunWriter, settings: AttackSettings, choices: dict[str, Choi
         lost = np.isin(rows["outcome"], [outcome.value for outcome in FAILED])
         failed |= set(rows["sample_id"][lost].tolist())
     return writer.finish(attacks=attacks, failed=len(failed))
+
+
+def _radius(name: str, pair: Pair, settings: AttackSettings) -> float | None:
+    return space_of(name, pair.generator, pair.device, settings.budget_factor)[1]
 
 
 def _step_sizes(

@@ -116,6 +116,33 @@ def test_every_number_of_an_attacked_row_is_there(run: Run) -> None:
         assert missing == expected - {"confirmed_first"}, (row["attack"], row["control"])
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "random"])
+def test_restarts_come_out_the_same_however_they_are_batched_and_resumed(
+    optimiser: str, layered: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "PART", 2)
+    settings = QUICK.model_copy(
+        update={
+            "attacks": ("natural",),
+            "restarts": 4,
+            "optimiser": optimiser,
+            "iterations": 8,
+            "threshold_mm": 5000.0,
+            "batch": 1,
+        }
+    )
+    whole = attack_dataset(toy(), layered, settings, tmp_path / "whole", selection=FEW)
+    ascents = whole.rows(attack="appearance")
+    assert ascents["restart"].max() > 0, "some sample keeps a later start"
+    assert set(whole.rows(attack="control")["restart"].tolist()) == {0}
+    other = settings.model_copy(update={"batch": 64})
+    killed = attack_dataset(toy(), layered, other, tmp_path / "killed", selection=FEW)
+    (tmp_path / "killed" / "results" / "part-00001.parquet").unlink()
+    resumed = attack_dataset(toy(), layered, other, tmp_path / "killed", selection=FEW, resume=True)
+    assert len(killed.table()) == len(whole.table())
+    assert_same_rows(resumed, whole)
+
+
 def test_budgets_are_kept_and_the_attack_beats_its_random_control(run: Run) -> None:
     colours = run.rows(attack="colours")
     assert colours["colour_shift_max"].max() <= 0.1 + 1e-6
