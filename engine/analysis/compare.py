@@ -1,7 +1,7 @@
 """Two runs compared sample by sample: what one network loses to an attack that the other does not.
 
 Frames past the threshold before the attack under either network are left out on both sides, and so are failed ones:
-what remains was really attacked twice. Differences are B minus A, with intervals over sequences.
+what remains was really attacked twice. Differences are B minus A, with intervals over sequences or recordings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from turncoat.engine.analysis.intervals import Interval, bootstrap_mean, success_interval
+from turncoat.engine.analysis.intervals import Clusters, Interval, bootstrap_mean, clusters_of, success_interval
 from turncoat.engine.analysis.members import name_of
 from turncoat.engine.analysis.paired import mcnemar, paired_difference, paired_share_difference, swap_test
 from turncoat.engine.attack.outcomes import ATTACKED, FAILED, Outcome
@@ -75,7 +75,9 @@ class SuccessDifference:
     Attributes:
         both, only_a, only_b, neither: counts of pairs.
         a, b, difference: shares, and ``b - a``.
-        mcnemar_p: exact; takes frames for independent. swap_p: swaps whole sequences, see `paired.swap_test`.
+        mcnemar_p: exact; takes frames for independent.
+        swap_p: swaps whole sequences or whole recordings, see `paired.swap_test`; the larger of the two p.
+        swap_clustered_by: which of them it is of, as in an `Interval`.
     """
 
     both: int
@@ -87,6 +89,7 @@ class SuccessDifference:
     difference: Interval
     mcnemar_p: float
     swap_p: float
+    swap_clustered_by: str
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class Comparison:
         return next((one for one in self.differences if one.measure.column == column), None)
 
     def facts(self) -> dict[str, Any]:
-        """As plain values, for JSON; intervals as {value, low, high}."""
+        """As plain values, for JSON; intervals as {value, low, high, clustered_by}."""
         return {
             **{name: getattr(self, name) for name in ("group", "threshold_mm", "shared", "left_out", "pairs")},
             "sequences": self.sequences,
@@ -185,7 +188,7 @@ def compare_runs(
             "before the attack, or failed; attack more frames, or with another threshold."
         )
     one, other = ({name: column[keep] for name, column in rows.items()} for rows in (first, second))
-    sequences = one["sequence"].astype(str)
+    clusters = clusters_of(one)
     return Comparison(
         a=_side(runs[0], settings[0], sides[0], first),
         b=_side(runs[1], settings[1], sides[1], second),
@@ -194,9 +197,9 @@ def compare_runs(
         shared=len(shared),
         left_out=int((~keep).sum()),
         pairs=int(keep.sum()),
-        sequences=len(set(sequences.tolist())),
+        sequences=clusters.counts()["sequence"],
         recordings=len(set(one["motion_id"].tolist()) - {None}),
-        success=_success(_fooled(one), _fooled(other), sequences),
+        success=_success(_fooled(one), _fooled(other), clusters),
         initial_of_all=_difference(INITIAL_OF_ALL, first, second),
         differences=tuple(found for measure in MEASURES if (found := _difference(measure, one, other)).pairs),
     )
@@ -258,18 +261,22 @@ def _side(run: Run, setting: str, rows: Rows, shared: Rows) -> Side:
     )
 
 
-def _success(a: np.ndarray, b: np.ndarray, sequences: np.ndarray) -> SuccessDifference:
+def _success(a: np.ndarray, b: np.ndarray, clusters: Clusters) -> SuccessDifference:
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    moved = b.astype(np.float64) - a
+    swapped = {name: swap_test(moved, labels) for name, labels in clusters.labels.items()}
+    weakest = max(swapped, key=lambda name: swapped[name])
     return SuccessDifference(
         both=int((a & b).sum()),
         only_a=only_a,
         only_b=only_b,
         neither=int((~a & ~b).sum()),
-        a=success_interval(a, sequences),
-        b=success_interval(b, sequences),
-        difference=paired_share_difference(a, b, sequences),
+        a=success_interval(a, clusters),
+        b=success_interval(b, clusters),
+        difference=paired_share_difference(a, b, clusters),
         mcnemar_p=mcnemar(only_a, only_b),
-        swap_p=swap_test(b.astype(float) - a.astype(float), sequences),
+        swap_p=swapped[weakest],
+        swap_clustered_by=weakest,
     )
 
 
@@ -279,15 +286,15 @@ def _difference(measure: Measure, a: Rows, b: Rows) -> Difference:
     one, other = ((rows[measure.column] if known else np.full(len(rows["sequence"]), np.nan)).astype(np.float64)
                   for rows in (a, b))  # fmt: skip
     there = np.isfinite(one) & np.isfinite(other)
-    one, other, sequences = one[there], other[there], a["sequence"][there].astype(str)
+    one, other, clusters = one[there], other[there], clusters_of(a)[there]
     return Difference(
         measure,
         int(there.sum()),
-        bootstrap_mean(one, sequences),
-        bootstrap_mean(other, sequences),
-        paired_difference(one, other, sequences),
+        bootstrap_mean(one, clusters),
+        bootstrap_mean(other, clusters),
+        paired_difference(one, other, clusters),
     )
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value._asdict() if isinstance(value, Interval) else value for name, value in values.items()}
+    return {name: value.facts() if isinstance(value, Interval) else value for name, value in values.items()}

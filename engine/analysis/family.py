@@ -17,7 +17,7 @@ SETTINGS = AttackSettings(attacks=("paper", "natural"), precision="auto")
 """Of the tables: Algorithm 1 to the letter, and what networks are compared by."""
 SELECTION = Selection(groups=("everyday",), at_most=80, minimum_gap_s=0.35)
 """Of the tables: 80 frames of every training subject, 400 of five. Instants of the built-in data lie .4 s apart, so
-.35 s takes neighbours of a sequence too, which half a second does not (50 a subject); intervals are over sequences."""
+.35 s takes neighbours of a sequence too, which half a second does not (50 a subject); intervals draw whole ones."""
 
 Notify = Callable[[str, Run, bool], None]
 

@@ -4,18 +4,20 @@ import math
 
 import numpy as np
 
-from turncoat.engine.analysis.intervals import Z_95, Interval, bootstrap_mean
+from turncoat.engine.analysis.intervals import Z_95, Clusters, Interval, bootstrap_mean, share_interval
 
 
-def paired_difference(a: np.ndarray, b: np.ndarray, clusters: np.ndarray, *, seed: int = 0) -> Interval:
-    """Mean of ``b - a`` over the pairs (N,), with a percentile bootstrap over `clusters` (N,), whole ones drawn.
+def paired_difference(a: np.ndarray, b: np.ndarray, clusters: Clusters | np.ndarray, *, seed: int = 0) -> Interval:
+    """Mean of ``b - a`` over the pairs (N,), with its interval over `clusters` (N,), whole ones drawn.
 
     Pairs in which either is NaN are left out.
     """
     return bootstrap_mean(np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64), clusters, seed=seed)
 
 
-def paired_share_difference(a: np.ndarray, b: np.ndarray, clusters: np.ndarray, *, seed: int = 0) -> Interval:
+def paired_share_difference(
+    a: np.ndarray, b: np.ndarray, clusters: Clusters | np.ndarray, *, seed: int = 0
+) -> Interval:
     """Difference of two shares ``mean(b) - mean(a)`` of the same N samples (bool), with its interval.
 
     On either side the wider of the bootstrap over clusters and Bonett and Price's interval for as many pairs as there
@@ -24,15 +26,12 @@ def paired_share_difference(a: np.ndarray, b: np.ndarray, clusters: np.ndarray, 
     Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions based on
     paired data".
     """
-    a, b, clusters = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool), np.asarray(clusters)
-    if len(a) == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    drawn = paired_difference(a, b, clusters, seed=seed)
-    pairs = len(np.unique(clusters))
-    low, high = _bonett_price(float((a & ~b).mean()) * pairs, float((b & ~a).mean()) * pairs, pairs)
-    if math.isnan(drawn.low):
-        return Interval(drawn.value, low, high)
-    return Interval(drawn.value, min(low, drawn.low), max(high, drawn.high))
+    a, b = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
+
+    def beside(_: float, pairs: int) -> tuple[float, float]:
+        return _bonett_price(float((a & ~b).mean()) * pairs, float((b & ~a).mean()) * pairs, pairs)
+
+    return share_interval(b.astype(np.float64) - a, clusters, beside, (-1.0, 1.0), seed=seed)
 
 
 def _bonett_price(only_a: float, only_b: float, pairs: int) -> tuple[float, float]:

@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from turncoat.engine.analysis.intervals import Interval, bootstrap_mean, bootstrap_mean_over_groups, success_interval
+from turncoat.engine.analysis.intervals import (
+    Interval,
+    bootstrap_mean,
+    bootstrap_mean_over_groups,
+    clusters_of,
+    success_interval,
+)
 from turncoat.engine.analysis.members import name_of
 from turncoat.engine.attack.outcomes import ATTACKED, FAILED, Outcome
 from turncoat.engine.runs import Run
@@ -74,7 +80,7 @@ class ErrorRow:
     beside: dict[str, Beside]
 
     def facts(self) -> dict[str, Any]:
-        """As plain values, for JSON; intervals as {value, low, high}."""
+        """As plain values, for JSON; intervals as {value, low, high, clustered_by}."""
         beside = {name: _plain(vars(one)) for name, one in self.beside.items()}
         return {**_plain(vars(self)), "beside": beside}
 
@@ -95,7 +101,7 @@ class PictureRow:
     values: dict[str, Interval]
 
     def facts(self) -> dict[str, Any]:
-        """As plain values, for JSON; intervals as {value, low, high}."""
+        """As plain values, for JSON; intervals as {value, low, high, clustered_by}."""
         return {**_plain(vars(self)), "values": _plain(self.values)}
 
 
@@ -123,9 +129,9 @@ def picture_row(run: Run, setting: str, group: str) -> PictureRow:
     """How much the attack changed the pictures."""
     rows = _taken(run.rows(setting=setting, control=None, group=group))
     rows["mse_sum_crop"] = CHANNELS * rows["mse_mean_crop"].astype(np.float64)
-    sequences = rows["sequence"].astype(str)
-    values = {name: bootstrap_mean(rows[name], sequences) for name in PICTURES}
-    return PictureRow(name_of(run), setting, group, len(sequences), len(set(sequences.tolist())), values)
+    clusters = clusters_of(rows)
+    values = {name: bootstrap_mean(rows[name], clusters) for name in PICTURES}
+    return PictureRow(name_of(run), setting, group, len(rows["sequence"]), clusters.counts()["sequence"], values)
 
 
 def counts(run: Run, setting: str, group: str) -> tuple[int, int, int]:
@@ -156,7 +162,7 @@ def _row(
         initial_mm=_mean(some, "error_initial_mm"),
         initial_all_mm=_mean({name: column[readable] for name, column in rows.items()}, "error_initial_mm"),
         final_mm=_mean(some, "error_final_mm"),
-        success=success_interval(fooled, some["sequence"].astype(str)),
+        success=success_interval(fooled, clusters_of(some)),
         iterations=_quantiles(steps),
         judge_initial_mm=_judged(some, "judge_error_initial_mm"),
         judge_mm=_judged(some, "judge_error_mm"),
@@ -167,7 +173,7 @@ def _row(
 def _mean(rows: Rows, column: str) -> Interval:
     """Mean over the subjects' means; of one subject its mean. Without subjects, the mean."""
     subjects = np.array([str(name) for name in rows["subject"].tolist()], dtype=str)
-    return bootstrap_mean_over_groups(rows[column].astype(np.float64), rows["sequence"].astype(str), subjects)
+    return bootstrap_mean_over_groups(rows[column].astype(np.float64), clusters_of(rows), subjects)
 
 
 def _judged(rows: Rows, column: str) -> Interval | None:
@@ -177,10 +183,10 @@ def _judged(rows: Rows, column: str) -> Interval | None:
 
 def _beside(rows: Rows) -> Beside:
     some = _taken(rows)
-    sequences = some["sequence"].astype(str)
+    clusters = clusters_of(some)
     fooled = some["outcome"] == Outcome.FOOLED.value
-    error = bootstrap_mean(some["error_verified_mm"], sequences)
-    return Beside(len(fooled), error, success_interval(fooled, sequences), _judged(some, "judge_error_mm"))
+    error = bootstrap_mean(some["error_verified_mm"], clusters)
+    return Beside(len(fooled), error, success_interval(fooled, clusters), _judged(some, "judge_error_mm"))
 
 
 def _taken(rows: Rows) -> Rows:
@@ -197,4 +203,4 @@ def _quantiles(steps: np.ndarray) -> tuple[float, float, float] | None:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value._asdict() if isinstance(value, Interval) else value for name, value in values.items()}
+    return {name: value.facts() if isinstance(value, Interval) else value for name, value in values.items()}

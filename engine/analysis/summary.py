@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from turncoat.engine.analysis.intervals import Interval, bootstrap_mean, success_interval
+from turncoat.engine.analysis.intervals import Interval, bootstrap_mean, clusters_of, success_interval
 from turncoat.engine.attack.outcomes import ATTACKED, FAILED, Outcome
 from turncoat.engine.runs import Run
 
@@ -28,7 +28,7 @@ class Summary:
         success: share of the attacked frames that were fooled.
         error_initial_all_mm: mean of the unattacked synthesis over all frames that could be read, those past the
             threshold before the attack too.
-        error_initial_mm, error_final_mm: means with intervals over sequences. error_final_median_mm, error_best_mm,
+        error_initial_mm, error_final_mm: means with intervals. error_final_median_mm, error_best_mm,
             error_n_mm, error_pa_mm, error_from_synthesis_mm, error_gt_clean_mm, error_gt_attacked_mm: means (median).
         judge_error_initial_mm, judge_error_mm: means of what the judge says of the unattacked synthesis and of the
             changed frame; None without a judge.
@@ -76,8 +76,8 @@ class Summary:
     outcomes: dict[str, int]
 
     def facts(self) -> dict[str, Any]:
-        """As plain values, for JSON; intervals as {value, low, high}."""
-        return {name: value._asdict() if isinstance(value, Interval) else value for name, value in vars(self).items()}
+        """As plain values, for JSON; intervals as {value, low, high, clustered_by}."""
+        return {name: value.facts() if isinstance(value, Interval) else value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def summary_of(rows: Rows, *, setting: str, control: str | None = None, group: s
     failed = int(np.isin(outcome, _FAILED).sum())
     before = int((outcome == Outcome.PAST_BEFORE.value).sum())
     some = {name: column[taken] for name, column in rows.items()}
-    sequences, fooled = some["sequence"].astype(str), some["outcome"] == Outcome.FOOLED.value
+    clusters, fooled = clusters_of(some), some["outcome"] == Outcome.FOOLED.value
     iterations = some["iterations"][fooled].astype(float)
     checked = [held for held in rows["confirmed_first"].tolist() if held is not None]
     readable = len(outcome) - failed
@@ -133,14 +133,14 @@ def summary_of(rows: Rows, *, setting: str, control: str | None = None, group: s
         group=group,
         frames=len(outcome),
         attacked=int(taken.sum()),
-        sequences=len(set(sequences.tolist())),
+        sequences=clusters.counts()["sequence"],
         recordings=len(set(some["motion_id"].tolist()) - {None}),
         past_before=before / readable if readable else float("nan"),
         failed=failed,
-        success=success_interval(fooled, sequences),
+        success=success_interval(fooled, clusters),
         error_initial_all_mm=_mean(rows["error_initial_mm"]),
-        error_initial_mm=bootstrap_mean(some["error_initial_mm"], sequences),
-        error_final_mm=bootstrap_mean(some["error_final_mm"], sequences),
+        error_initial_mm=bootstrap_mean(some["error_initial_mm"], clusters),
+        error_final_mm=bootstrap_mean(some["error_final_mm"], clusters),
         error_final_median_mm=_median(some["error_final_mm"]),
         **{name: _mean(some[name]) for name in _MEANS},
         judge_error_initial_mm=_maybe(_mean(some["judge_error_initial_mm"])),

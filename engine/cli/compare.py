@@ -32,7 +32,7 @@ def compare(
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto, of runs that are made.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
 ) -> None:
-    """Compare two networks, runs or settings, paired by sample: differences with intervals over sequences.
+    """Compare two networks, runs or settings, paired by sample: differences with intervals.
 
     Frames past the threshold before the attack on either side are left out on both, and counted. Weights are attacked
     first: like the other side where that is a run, else on the frames of `turncoat tables`.

@@ -8,6 +8,11 @@ from turncoat.engine.report.names import SPACE, percent
 from turncoat.engine.report.tables import Cell, Row, Table
 
 NONE = Cell("–")
+TOO_FEW = "too few"
+INTERVALS = (
+    "Intervals: 95 %, drawing whole sequences or whole recordings, whichever is wider; of shares the wider of that and "
+    "a score interval; too few: fewer than three of either."
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ def plain(text: str) -> Cell:
 
 
 def value(found: Interval | None, decimals: int = 1) -> Cell:
-    """A number and, small, its 95 % interval."""
+    """A number and, small, its 95 % interval, or that there is too little for one."""
     if found is None or not math.isfinite(found.value):
         return NONE
     return Cell(_number(found.value, decimals), _bounds(found, decimals, "–"))
@@ -35,7 +40,7 @@ def share(found: Interval | None, css: str = "") -> Cell:
     """A share in percent and, small, its interval; with a bar where it has a colour."""
     if found is None or not math.isfinite(found.value):
         return NONE
-    bounds = f"{100 * found.low:.0f}–{100 * found.high:.0f}{SPACE}%" if math.isfinite(found.low) else ""
+    bounds = f"{100 * found.low:.0f}–{100 * found.high:.0f}{SPACE}%" if found.known else TOO_FEW
     return Cell(percent(found.value), bounds, found.value if css else None, css)
 
 
@@ -48,7 +53,7 @@ def difference(found: Interval | None, decimals: int = 1) -> Cell:
 
 def points(found: Interval) -> Cell:
     """A difference of two shares in percentage points."""
-    return difference(Interval(*(100 * number for number in found)))
+    return difference(found.scaled(100))
 
 
 def probability(p: float) -> Cell:
@@ -57,8 +62,8 @@ def probability(p: float) -> Cell:
 
 
 def _bounds(found: Interval, decimals: int, between: str, *, signed: bool = False) -> str:
-    if not (math.isfinite(found.low) and math.isfinite(found.high)):
-        return ""
+    if not found.known:
+        return TOO_FEW
     decimals = max(decimals - 1, 0) if abs(found.high) >= 100 else decimals  # a tenth of 250 says nothing in a bound
     low, high = (_signed(x, decimals) if signed else _number(x, decimals) for x in (found.low, found.high))
     return f"{low}{between}{high}"
@@ -73,4 +78,17 @@ def _signed(number: float, decimals: int) -> str:
     return text.lstrip("+−") if not text.strip("+−0.,") else text
 
 
-__all__ = ["NONE", "Cell", "Row", "Table", "Titled", "difference", "plain", "points", "probability", "share", "value"]
+__all__ = [
+    "INTERVALS",
+    "NONE",
+    "Cell",
+    "Row",
+    "Table",
+    "Titled",
+    "difference",
+    "plain",
+    "points",
+    "probability",
+    "share",
+    "value",
+]

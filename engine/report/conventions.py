@@ -40,10 +40,11 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
         ),
         (
             "Interval",
-            "95 %, on either side the wider of two: a percentile bootstrap over sequences, for frames of one sequence "
-            "are not independent, and Wilson's interval for as many samples as there are sequences, for near 0 and 100 "
-            f"% the bootstrap alone is too narrow. {capital(_frames(groups))}; sequences of one recording are not "
-            "independent either, which the intervals do not know.",
+            "95 %. Frames of one sequence are not independent, and neither are sequences of one recording, so whole "
+            "sequences and whole recordings are drawn (a bootstrap, stretched for how few there are), and the wider "
+            "interval counts. Of shares it is on either side the wider of that and Wilson's for as many samples as "
+            "there are sequences or recordings, for near 0 and 100 % the bootstrap alone is too narrow. "
+            f"{capital(_frames(groups))}.",
         ),
         (
             "Ascent",

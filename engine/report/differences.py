@@ -2,15 +2,27 @@
 
 from turncoat.engine.analysis import paper_values
 from turncoat.engine.analysis.compare import Comparison, Difference
-from turncoat.engine.analysis.intervals import Interval
 from turncoat.engine.analysis.seeds import Spread
 from turncoat.engine.analysis.tables import FamilyTables
-from turncoat.engine.report.cells import NONE, Cell, Row, Table, Titled, difference, plain, points, probability, value
+from turncoat.engine.report.cells import (
+    INTERVALS,
+    NONE,
+    Cell,
+    Row,
+    Table,
+    Titled,
+    difference,
+    plain,
+    points,
+    probability,
+    value,
+)
 from turncoat.engine.report.family import shown
 from turncoat.engine.report.names import counted, short_name
 
 _TABLE_4 = ("ssim", "psnr_db", "mse_mean", "mse_sum", "ssim_crop", "psnr_crop_db", "mse_mean_crop",
             "error_initial_mm", "error_final_mm")  # fmt: skip
+_WHOLE = {"sequence": "whole sequences", "motion_id": "whole recordings"}
 _ACROSS = {
     "error_initial_mm": "initial, mm",
     "error_final_mm": "final, mm",
@@ -35,7 +47,7 @@ def success_sentences(found: Comparison) -> list[str]:
         f"Of {counted(found.pairs, 'pair')} {one.both} were fooled under both, {one.only_a} under {a} alone, "
         f"{one.only_b} under {b} alone, {one.neither} under neither.",
         f"McNemar's exact test of {one.only_a} against {one.only_b}: p {_p(one.mcnemar_p)}, were frames independent. "
-        f"Swapping whole sequences, which come nearer to that: p {_p(one.swap_p)}.",
+        f"Swapping {_WHOLE[one.swap_clustered_by]}, which come nearer to that: p {_p(one.swap_p)}.",
     ]
 
 
@@ -62,7 +74,7 @@ def differences_table(tables: FamilyTables, setting: str, group: str) -> Titled 
     found = tables.differences[setting, group]
     if not found:
         return None
-    tests = ("p, frames", "p, sequences")
+    tests = ("p, frames", "p, swaps")
     columns = ("network", "pairs", "left out", "fooled, points", *tests, *_ACROSS.values())
     rows = []
     for one in found:
@@ -77,7 +89,7 @@ def differences_table(tables: FamilyTables, setting: str, group: str) -> Titled 
     caption = (
         f"Paired by sample, each network minus {tables.reference}; frames past the threshold before the attack under "
         "either are left out on both sides. p: McNemar's exact test, which takes frames for independent, and swapping "
-        "whole sequences. Own error: clean prediction to the truth. "
+        "whole sequences or whole recordings, the larger of the two. Own error: clean prediction to the truth. "
     )
     caption += (
         "The last rows say how far two networks of one method lie apart that differ in their seed alone: smaller "
@@ -134,7 +146,7 @@ def _largest_row(spread: Spread, setting: str, group: str) -> Row:
 
 def _success_row(found: Comparison) -> Row:
     one = found.success
-    shares = [value(Interval(*(100 * x for x in side)), 0) for side in (one.a, one.b)]
+    shares = [value(side.scaled(100), 0) for side in (one.a, one.b)]
     cells = [Cell(cell.text + " %", cell.small) for cell in shares]
     return Row("fooled; difference in points", (plain(str(found.pairs)), *cells, points(one.difference)), "total")
 
@@ -177,7 +189,7 @@ def _below(found: Comparison) -> str:
                       for side, name in ((found.a, a), (found.b, b)))  # fmt: skip
     failed = found.a.failed + found.b.failed
     text += f", {failed} failed)" if failed else ")"
-    return text + ". Intervals: 95 % over sequences; of shares the wider of bootstrap and score interval."
+    return text + f". {INTERVALS}"
 
 
 def _p(p: float) -> str:

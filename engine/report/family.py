@@ -5,7 +5,7 @@ from turncoat.engine.analysis.members import Member
 from turncoat.engine.analysis.paper_values import SUBJECTS, paper_network, row_mean
 from turncoat.engine.analysis.rows import CONTROLS, ErrorRow
 from turncoat.engine.analysis.tables import FamilyTables
-from turncoat.engine.report.cells import NONE, Cell, Row, Table, Titled, plain, share, value
+from turncoat.engine.report.cells import INTERVALS, NONE, Cell, Row, Table, Titled, plain, share, value
 from turncoat.engine.report.names import colour_of, number, short_name
 
 MARK = "†"
@@ -48,7 +48,7 @@ def errors_table(tables: FamilyTables, setting: str, group: str) -> Titled:
         "Initial: the unattacked synthesis, final: the last attacked frame, MPJPE to the prediction on the clean "
         "frame; means over the subjects' means. Past before: past the threshold before the attack, counted and left "
         f"out. Fooled: past {tables.threshold_mm:.0f} mm on the 8-bit frame. Steps: median (10 to 90 %) of the frames "
-        f"fooled, of at most {tables.iterations}. Intervals: 95 % over sequences."
+        f"fooled, of at most {tables.iterations}. {INTERVALS}"
     )
     caption += (
         " An attack stops at the first step past the threshold: how far above it a final error lies says how long that "

@@ -39,7 +39,7 @@ def fooled_chart(tables: FamilyTables, group: str) -> Markup | None:
                 beside = row.beside.get(control)
                 if beside is not None:
                     plot.dot(x(100 * beside.success.value), y, 3.2, f"mark {mark} control")
-            _mark(plot, x, Interval(*(100 * bound for bound in row.success)), y, colour_of(setting))
+            _mark(plot, x, row.success.scaled(100), y, colour_of(setting))
     return plot.render() if drawn else None
 
 
@@ -52,7 +52,7 @@ def errors_chart(tables: FamilyTables, group: str) -> Markup | None:
     rows = [row for setting in tables.settings for row in tables.errors(setting, group) if row.attacked]
     if not rows:
         return None
-    reach = [bound for row in rows for bound in (*row.final_mm, *row.initial_mm) if math.isfinite(bound)]
+    reach = [bound for row in rows for bound in (*row.final_mm[:3], *row.initial_mm[:3]) if math.isfinite(bound)]
     high = 1.08 * max(*reach, tables.threshold_mm)
     x = Scale(0, high, _LABELS, _RIGHT)
     plot = Plot(WIDTH, bottom + 42, "Initial and final error, by network and setting")
@@ -82,8 +82,8 @@ def differences_chart(tables: FamilyTables, setting: str, group: str) -> Markup 
         return None
     spreads = [seen for spread in tables.spreads if (seen := spread.get(setting, group, "success")) is not None]
     band = 100 * max((seen.largest for seen in spreads), default=0.0)
-    shares = [Interval(*(100 * bound for bound in one.success.difference)) for one in found]
-    reach = 1.08 * max(5.0, band, *(abs(bound) for share in shares for bound in share if math.isfinite(bound)))
+    shares = [one.success.difference.scaled(100) for one in found]
+    reach = 1.08 * max(5.0, band, *(abs(bound) for share in shares for bound in share[:3] if math.isfinite(bound)))
     bottom = _TOP + 28 * len(found)
     x = Scale(-reach, reach, _LABELS, _RIGHT)
     plot = Plot(WIDTH, bottom + 42, f"Difference of the share fooled to {tables.reference}")

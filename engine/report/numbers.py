@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from turncoat.engine.analysis.intervals import success_interval
+from turncoat.engine.analysis.intervals import clusters_of, success_interval
 from turncoat.engine.attack.outcomes import ATTACKED, FAILED, Outcome
 from turncoat.engine.runs import Run
 from turncoat.kernels.errors import DataError
@@ -63,13 +63,14 @@ def _there(values: np.ndarray) -> np.ndarray:
 
 
 class Rate(NamedTuple):
-    """`hits` of `total`, as a share with its 95 % interval; NaN when nothing was counted."""
+    """`hits` of `total`, as a share with its 95 % `Interval`; NaN when nothing was counted."""
 
     hits: int
     total: int
     value: float
     low: float
     high: float
+    clustered_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def measure(key: str, setting: str, kind: str, rows: Rows, controls: Sequence[Me
     """Count what is in `rows`."""
     attacked = take(rows, np.isin(rows["outcome"].astype(str), _ATTACKED))
     fooled = attacked["outcome"] == Outcome.FOOLED.value
-    share = success_interval(fooled, attacked["sequence"].astype(str))
+    share = success_interval(fooled, clusters_of(attacked))
     return Measured(key, setting, kind, rows, attacked, Rate(int(fooled.sum()), len(fooled), *share), tuple(controls))
 
 

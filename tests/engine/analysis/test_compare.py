@@ -45,7 +45,7 @@ def test_pairs_are_samples_attacked_under_both(runs: tuple[Any, Any]) -> None:
     assert found.pairs == 8 and found.left_out == 3
     assert (found.a.past_before, found.b.past_before, found.a.failed, found.b.failed) == (1, 1, 1, 0)
     assert (found.a.name, found.b.name, found.a.samples, found.b.samples) == ("nsd", "cssl", 12, 12)
-    assert (found.sequences, found.recordings) == (5, 1)
+    assert (found.sequences, found.recordings) == (5, 5)
 
 
 def test_success_is_counted_in_four_kinds_of_pairs(runs: tuple[Any, Any]) -> None:
@@ -65,7 +65,7 @@ def test_differences_are_b_minus_a_sample_by_sample(runs: tuple[Any, Any]) -> No
     b = {k: 190 + k for k in (0, 6, 7, 8)} | {k: 90 + k for k in (1, 2, 3, 4)}
     assert final.difference.value == pytest.approx(sum(b[k] - a[k] for k in b) / 8)
     initial, truth = found.get("error_initial_mm"), found.get("error_gt_clean_mm")
-    assert initial is not None and initial.difference == (5, 5, 5)
+    assert initial is not None and initial.difference == (5, 5, 5, "sequence")
     assert truth is not None and truth.difference.value == -10
     assert found.get("judge_error_mm") is None, "no judge looked at either"
 

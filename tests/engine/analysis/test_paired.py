@@ -82,7 +82,7 @@ def test_a_mean_over_subjects_weighs_them_alike_and_draws_within_them() -> None:
     values = np.array([10.0] * 8 + [40.0] * 2)
     subjects, clusters = np.array(["a"] * 8 + ["b"] * 2), np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 5])
     found = bootstrap_mean_over_groups(values, clusters, subjects)
-    assert found == (25, 25, 25), "subjects differ, but they are given and not drawn"
+    assert found == (25, 25, 25, "sequence"), "subjects differ, but they are given and not drawn"
     drawn = bootstrap_mean(values, clusters)
     assert drawn.value == 16 and drawn.high - drawn.low > 10
     assert math.isnan(bootstrap_mean_over_groups(values, subjects, subjects).low), "one sequence a subject"

@@ -168,7 +168,7 @@ def test_the_tables_are_json(tables: FamilyTables) -> None:
 
     document = json.loads(json.dumps(plain(tables.facts()), allow_nan=False))
     assert document["networks"][0]["marks"] == ["longer trained (3,000 images)"]
-    assert document["groups"] == {"everyday": {"frames": 8, "sequences": 4, "recordings": 1}}
+    assert document["groups"] == {"everyday": {"frames": 8, "sequences": 4, "recordings": 4}}
     assert document["paper"]["table_1"]["NSD"]["S1"]["final_mm"] == 179.7
     assert set(document["table_4"]) == {"natural, everyday"}
 

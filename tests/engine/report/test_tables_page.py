@@ -95,7 +95,7 @@ def test_table_4_stands_beside_the_papers(page: Page) -> None:
 
 
 def test_differences_stand_above_the_spread_of_the_seeds(tables: FamilyTables, page: Page) -> None:
-    table = page.table("p, frames", "p, sequences")
+    table = page.table("p, frames", "p, swaps")
     assert list(table)[-1] == "seeds of nsd" and table["seeds of nsd"][0] == "3 seeds"
     spread = tables.spreads[0].get("paper", "everyday", "success")
     assert spread is not None and first_number(table["seeds of nsd"][2]) == pytest.approx(
