@@ -16,6 +16,7 @@ import torch
 from turncoat.engine.attack import APPEARANCE_ATTACKS, AttackSettings
 from turncoat.engine.attack.step_size import record_step_sizes
 from turncoat.engine.sweep import step_sizes_of
+from turncoat.kernels.device import find_device
 from turncoat.kernels.errors import ConfigError
 from turncoat.kernels.files import write_json
 from turncoat.training.cards import ORDER, run_facts, tidy, update_card
@@ -90,9 +91,10 @@ def reproduce(
     data: dataset of the recipe `confounded`; all networks are measured on it.
     decorrelated: dataset of that recipe, for networks that are trained on it.
     images: frames to see in training.
+    device: of every stage: a torch device, or "auto": a GPU where there is one.
 
     Raises:
-        ConfigError: an unknown name, or no decorrelated dataset where one is needed.
+        ConfigError: an unknown name, no such device, or no decorrelated dataset where one is needed.
         DataError: unusable datasets.
     """
     if name not in RECIPES:
@@ -100,14 +102,15 @@ def reproduce(
     chosen = RECIPES[name]
     if chosen.decorrelated and decorrelated is None:
         raise ConfigError(f"{name} is trained on the recipe decorrelated; give such a dataset with --decorrelated.")
+    place = find_device(device)
     measured = open_dataset(data)
     trained = open_dataset(decorrelated) if chosen.decorrelated and decorrelated is not None else measured
     named = f"{name}-seed{seed}" if seed else name
     folder = Path(out) / named
     folder.mkdir(parents=True, exist_ok=True)
     command = f"turncoat reproduce {name} --images {images}" + (f" --seed {seed}" if seed else "")
-    stages = _Stages(chosen, folder, named, command, measured, trained, screen, threads)
-    stages.train(images, seed, device)
+    stages = _Stages(chosen, folder, named, command, measured, trained, screen, threads, place)
+    stages.train(images, seed)
     stages.fit_regressor()
     stages.choose_step_sizes()
     stages.measure()
@@ -127,13 +130,14 @@ class _Stages:
         trained: Dataset,
         screen: Screen,
         threads: int,
+        place: torch.device,
     ) -> None:
         self.chosen, self.command, self.measured, self.trained = chosen, command, measured, trained
-        self.screen, self.threads, self.folder = screen, threads, folder
+        self.screen, self.threads, self.folder, self.place = screen, threads, folder, place
         self.run, self.weights = folder / "run", folder / f"{name}.safetensors"
         self.thread_count = {"threads": threads}
 
-    def train(self, images: int, seed: int, device: str) -> None:
+    def train(self, images: int, seed: int) -> None:
         """The run; resumed where it was left."""
         method, size = self.chosen.method, self.trained.size
         given = {"images": images, "seed": seed, "threads": self.threads, "snapshot_images": max(1, images // 8)}
@@ -154,7 +158,7 @@ class _Stages:
                 method=method,
                 method_overrides={"jitter": AUGMENTED} if self.chosen.augment else {},
                 resume=True,
-                device=device,
+                device=str(self.place),
                 command=self.command,
                 progress=progress,
             )
@@ -178,6 +182,7 @@ class _Stages:
                     FITTED.model_copy(update=self.thread_count),
                     dtype=torch.float16,
                     overwrite=True,
+                    device=str(self.place),
                     command=self.command,
                     progress=advance,
                 )
@@ -190,14 +195,15 @@ class _Stages:
         network = load_network(self.weights)
         if not network.has_decoder or "attack_step_size" in network.metadata:
             return
-        settings = AttackSettings.load(None, {"attacks": list(APPEARANCE_ATTACKS), "precision": "auto"})
+        given = {"attacks": list(APPEARANCE_ATTACKS), "precision": "auto", "device": str(self.place)}
+        settings = AttackSettings.load(None, given)
         with self.screen.progress("choosing step sizes", "attacks") as advance:
             choices = step_sizes_of(str(self.weights), self.measured, settings, progress=advance)
         record_step_sizes(self.weights, choices)
 
     def measure(self) -> None:
         """Evaluation, label study and trend, into the card."""
-        network = load_network(self.weights)
+        network = load_network(self.weights, device=self.place)
         torch.set_num_threads(self.threads)
         found: dict[str, Any] = {"run": run_facts(self.run)}
         with self.screen.progress("evaluating", "frames") as advance:
@@ -208,6 +214,6 @@ class _Stages:
             with self.screen.progress("label study", "done") as advance:
                 found["labels"] = study_labels(network, self.measured, study, progress=advance)
         with self.screen.progress("measuring snapshots", "networks") as advance:
-            found["trend"] = snapshot_trend(self.run, self.measured, progress=advance)
+            found["trend"] = snapshot_trend(self.run, self.measured, device=str(self.place), progress=advance)
         write_json(self.run / "trend.json", found["trend"])
         self.screen.show(f"{self.weights} and {update_card(network, **found).name}")

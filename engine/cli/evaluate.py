@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from turncoat.engine.cli.options import Device
 from turncoat.engine.cli.output import Output
 
 
@@ -21,6 +22,7 @@ def evaluate(
         str, typer.Option(help="network trained with labels to set beside, or none; shipped `supervised` by default")
     ] = "supervised",
     precision: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
+    device: Device = "auto",
     threads: Annotated[int, typer.Option(help="processor threads", min=1)] = 2,
     card: Annotated[bool, typer.Option("--card", help="write the numbers into the card beside the weights")] = False,
     out: Annotated[Path | None, typer.Option(help="also write the whole document here, as JSON")] = None,
@@ -34,6 +36,7 @@ def evaluate(
 
     from turncoat.engine.cli.evaluation_tables import tables_of
     from turncoat.kernels import ConfigError
+    from turncoat.kernels.device import find_device
     from turncoat.kernels.files import write_json
     from turncoat.training.cards import card_path, update_card
     from turncoat.training.checkpoint import check_output_file, load_network
@@ -51,7 +54,7 @@ def evaluate(
         check_output_file(out, overwrite=True)
     torch.set_num_threads(threads)
     dataset = open_dataset(data)
-    loaded = load_network(network, regressor=True)
+    loaded = load_network(network, regressor=True, device=find_device(device))
     beside = find_ceiling(loaded, ceiling)
     for each in (loaded, beside):
         if each is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from turncoat.engine.cli.options import Device
 from turncoat.engine.cli.output import Output
 
 
@@ -25,6 +26,7 @@ def fit_regressor(
     subject: Annotated[list[str] | None, typer.Option(help="use only this subject's labels; may be repeated")] = None,
     fraction: Annotated[float | None, typer.Option(help="share of the labels to use", min=0, max=1)] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
+    device: Device = "auto",
     threads: Annotated[int | None, typer.Option(help="processor threads; 2 by default", min=1)] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="any other setting, e.g. --set noise=0.1")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else there")] = False,
@@ -62,6 +64,7 @@ def fit_regressor(
             chosen,
             dtype=torch.float16 if half else torch.float32,
             overwrite=overwrite,
+            device=device,
             command=" ".join(["turncoat", *sys.argv[1:]]),
             progress=advance,
         )

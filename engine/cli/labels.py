@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from turncoat.engine.cli.options import Device
 from turncoat.engine.cli.output import Output
 
 
@@ -22,6 +23,7 @@ def labels(
     draws: Annotated[int | None, typer.Option(help="draws of few labels; 3 by default", min=1)] = None,
     frames: Annotated[int | None, typer.Option(help="frames a cell to measure on; 1000 by default", min=1)] = None,
     precision: Annotated[str | None, typer.Option(help="of the encoder: float32 (default) or bfloat16")] = None,
+    device: Device = "auto",
     threads: Annotated[int | None, typer.Option(help="processor threads; 2 by default", min=1)] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     settings: Annotated[
@@ -35,6 +37,7 @@ def labels(
 
     The frames are encoded once; every fit stands beside the mean pose of the labels it used.
     """
+    from turncoat.kernels.device import find_device
     from turncoat.kernels.files import write_json
     from turncoat.kernels.settings import parse_overrides
     from turncoat.training.cards import card_path, update_card
@@ -51,7 +54,7 @@ def labels(
     chosen = LabelStudySettings.load(None, overrides)
     if out is not None:
         check_output_file(out, overwrite=True)
-    dataset, network = open_dataset(data), load_network(weights)
+    dataset, network = open_dataset(data), load_network(weights, device=find_device(device))
     if card:
         check_output_file(card_path(network), overwrite=True)
     with output.progress("label study", "done") as advance:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from turncoat.engine.cli.options import Device
 from turncoat.engine.cli.output import Output
 
 
@@ -20,7 +21,7 @@ def reproduce(
     images: Annotated[int | None, typer.Option(help="frames to see in training; 400,000 by default", min=1)] = None,
     seed: Annotated[int, typer.Option(help="another start and other batches; the name says so", min=0)] = 0,
     threads: Annotated[int, typer.Option(help="processor threads", min=1)] = 2,
-    device: Annotated[str, typer.Option(help="where to train: cpu, cuda, or auto")] = "auto",
+    device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else there")] = False,
 ) -> None:
     """Train a shipped network again, fit its regressor, choose its step sizes, measure it and write its card.

@@ -8,8 +8,10 @@ from rich.table import Table
 
 from turncoat.engine.attack import APPEARANCE_ATTACKS, AttackSettings
 from turncoat.engine.attack.step_size import record_step_sizes
+from turncoat.engine.cli.options import Device
 from turncoat.engine.cli.output import Output
 from turncoat.engine.sweep import step_sizes_of
+from turncoat.kernels.device import find_device
 
 
 def step_size(
@@ -21,6 +23,7 @@ def step_size(
         list[str] | None, typer.Option("--attack", help="paper, free, natural; repeatable. Default: all three.")
     ] = None,
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or auto.")] = "auto",
+    device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and leave the weights as they are.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
 ) -> None:
@@ -35,6 +38,7 @@ def step_size(
             "step_size_frames": frames,
             "step_size_iterations": iterations,
             "precision": precision,
+            "device": str(find_device(device)),
         },
     )
     output = Output(json)

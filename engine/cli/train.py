@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from turncoat.engine.cli.options import Device
 from turncoat.engine.cli.output import Output
 
 
@@ -24,7 +25,7 @@ def train(
     batch: Annotated[int | None, typer.Option(help="frames a step; 48 by default (studio)", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="of the weights and of the batches; 0 by default", min=0)] = None,
     augment: Annotated[bool, typer.Option("--augment", help="jitter the colours that the encoder sees")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one")] = "auto",
+    device: Device = "auto",
     threads: Annotated[int | None, typer.Option(help="processor threads; 2 by default", min=1)] = None,
     minutes: Annotated[float | None, typer.Option(help="stop with a checkpoint after this long", min=0)] = None,
     init: Annotated[str | None, typer.Option(help="weights to start from: a file or a shipped name")] = None,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from turncoat.engine.cli.options import Device
 from turncoat.engine.cli.output import Output
 
 
@@ -14,6 +15,7 @@ def trend(
     run: Annotated[Path, typer.Argument(help="folder of a training run")],
     data: Annotated[Path, typer.Option(help="dataset with ground truth")],
     frames: Annotated[int, typer.Option(help="everyday held-out frames to measure on", min=1)] = 160,
+    device: Device = "auto",
     threads: Annotated[int, typer.Option(help="processor threads", min=1)] = 2,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else there")] = False,
 ) -> None:
@@ -32,7 +34,7 @@ def trend(
     file = check_output_file(run / "trend.json", overwrite=True)
     torch.set_num_threads(threads)
     with output.progress("measuring snapshots", "networks") as advance:
-        document = snapshot_trend(run, open_dataset(data), frames=frames, progress=advance)
+        document = snapshot_trend(run, open_dataset(data), frames=frames, device=device, progress=advance)
     write_json(file, document)
     output.show(trend_table(document))
     output.finish(document)
