@@ -54,7 +54,8 @@ LEGEND = {
     "initial_mask, initial_rgb, initial_box": "initial error with only the network's mask, colours or box (and crop's "
     "resolution), the rest true; these parts overlap and do not add up to the initial error",
     "unpainted": "how far the prediction moves when the person is not painted at all: the empty background",
-    "low, high": "95 % interval over whole sequences drawn with replacement; of shares, the wider of that and Wilson's",
+    "low, high, clustered_by": "95 % interval: whole sequences are drawn, and whole motion clips (motion_id), and the "
+    "wider is kept, of which clustered_by says which; of shares at least Wilson's; null: fewer than 3 of either",
     "sequences, motions": "different sequences, and different motion clips (motion_id) they play",
 }
 """What the names in a document mean where they could be read otherwise."""
@@ -68,7 +69,7 @@ class EvaluationSettings(Settings):
     splits: of the dataset; all that are there but the training split, where None.
     poses: frames of each split and group for pose errors, spread evenly; all where None.
     pictures: frames of each split and group for pictures, masks and the initial error; a subset of those.
-    draws: bootstrap draws over sequences, for the 95 % intervals.
+    draws: bootstrap draws of sequences and of motion clips, for the 95 % intervals.
     """
 
     splits: tuple[str, ...] | None = None
@@ -93,9 +94,9 @@ def evaluate(
     ceiling: a network trained with labels, run on the same frames where it lies and set beside this one.
 
     Returns:
-        a JSON-ready document: ``splits[split][group]`` with ``poses``, ``pictures`` (each a name -> {mean, low, high};
-        some with a median), ``joints``, ``actions`` and ``not walking``; beside it what was measured with what,
-        ``targets`` (what was asked, what was measured, whether it holds), ``notes`` and a ``legend``.
+        a JSON-ready document: ``splits[split][group]`` with ``poses``, ``pictures`` (each a name -> {mean, low, high,
+        clustered_by}; some with a median), ``joints``, ``actions`` and ``not walking``; beside it what was measured
+        with what, ``targets`` (what was asked, what was measured, whether it holds), ``notes`` and a ``legend``.
         ``group_mean_pose_*`` are None where the dataset has no training frames of a group, ``supervised_mm`` and
         ``mpjpe_of_supervised`` without a ceiling. A network without a decoder has no ``pictures``.
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from turncoat.kernels import DataError
 from turncoat.training.data import Dataset
-from turncoat.training.evaluation import share
+from turncoat.training.evaluation import clusters_at, share
 from turncoat.training.networks import NetworkSettings, hidden_layers
 from turncoat.training.pose_regressor import Progress, RegressorSettings, minimise
 
@@ -128,7 +128,7 @@ def score_probe(
         accuracy {mean, low, high} over the splits `SCORED`, None if they have no such frames; of each split; and
         chance: one_of (1 / people) and most_common (what always naming the commonest person scores).
     """
-    names, sequence = dataset.column(probe.of), dataset.column("sequence")
+    names = dataset.column(probe.of)
     found: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     for (split, _), test in tests.items():
         wanted = probe.places(names[test.rows].astype(str))
@@ -140,7 +140,7 @@ def score_probe(
 
     def score(name: str) -> dict[str, float]:
         rows, right, _ = (np.concatenate(part) for part in zip(*found[name], strict=True))
-        return share(right, sequence[rows], draws=draws)
+        return share(right, clusters_at(dataset, rows), draws=draws)
 
     result: dict[str, Any] = {"of": probe.of, "code": probe.code, "probe": probe.kind, "people": len(probe.names)}
     result["splits"] = {name: score(name) for name in found if name != "scored"}

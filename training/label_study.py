@@ -14,12 +14,13 @@ from pydantic import Field
 from torch import Tensor
 
 from turncoat.kernels import ConfigError, DataError
+from turncoat.kernels.intervals import Clusters
 from turncoat.kernels.pose_error import mpjpe, pa_mpjpe
 from turncoat.kernels.settings import Settings
 from turncoat.training.checkpoint import Network
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import check_frame_size, encode_rows
-from turncoat.training.evaluation import bootstrap
+from turncoat.training.evaluation import bootstrap, clusters_at
 from turncoat.training.evaluation.cells import cells
 from turncoat.training.identity import CODES, PROBES, Encoded, fit_probe, people_columns, score_probe
 from turncoat.training.pose_regressor import SMALLEST, Progress, RegressorSettings, labelled, train_regressor
@@ -42,7 +43,7 @@ class LabelStudySettings(Settings):
     subject: the one whose labels are used alone; the first training subject, where None. (UGAR: S1.)
     draws: how often labels are drawn (and weights) for fractions of at most `few`; the spread is reported.
     frames: of each split and group that every fit is measured on.
-    intervals: bootstrap draws over sequences, for the 95 % intervals.
+    intervals: bootstrap draws of sequences and of motion clips, for the 95 % intervals.
     """
 
     fractions: tuple[float, ...] = (1.0, 0.5, 0.01, 0.001)
@@ -125,9 +126,9 @@ def study_codes(
         """What a regressor on the device scores on every cell, beside its mean pose (17, 3)."""
         found: dict[str, dict[str, Any]] = {}
         for (split, group), test in tests.items():
-            truth, sequence = truths[split, group], dataset.column("sequence")[test.rows]
+            truth, clusters = truths[split, group], clusters_at(dataset, test.rows)
             predicted = predict(test.codes[code].to(device)).cpu()
-            errors = _errors(predicted, truth, mean, sequence, settings.intervals)
+            errors = _errors(predicted, truth, mean, clusters, settings.intervals)
             found.setdefault(split, {})[group] = errors
         return found
 
@@ -165,7 +166,7 @@ def study_codes(
 def table(fits: list[dict[str, Any]], split: str = "held-out", group: str = "everyday") -> list[dict[str, Any]]:
     """One line for every choice of labels: MPJPE from each code and of the mean pose, averaged over the draws.
 
-    Of each: mean, and over the draws lowest and highest; low and high are the interval over sequences of a single draw,
+    Of each: mean, and over the draws lowest and highest; low, high and clustered_by are the interval of a single draw,
     None where there are several. Empty where nothing was measured on that cell.
     """
     lines = []
@@ -189,13 +190,14 @@ def table(fits: list[dict[str, Any]], split: str = "held-out", group: str = "eve
 
 def _over_draws(found: list[dict[str, Any]]) -> dict[str, Any]:
     means = [each["mean"] for each in found]
-    alone = found[0] if len(found) == 1 else {"low": None, "high": None}
+    alone = found[0] if len(found) == 1 else {"low": None, "high": None, "clustered_by": None}
     return {
         "mean": float(np.mean(means)),
         "lowest": min(means),
         "highest": max(means),
         "low": alone["low"],
         "high": alone["high"],
+        "clustered_by": alone["clustered_by"],
     }
 
 
@@ -248,17 +250,17 @@ def _labels(dataset: Dataset, rows: np.ndarray, settings: LabelStudySettings) ->
     return found, left_out
 
 
-def _errors(poses: Tensor, truth: Tensor, mean: Tensor, sequence: np.ndarray, draws: int) -> dict[str, Any]:
+def _errors(poses: Tensor, truth: Tensor, mean: Tensor, clusters: Clusters, draws: int) -> dict[str, Any]:
     error, beside = mpjpe(poses, truth).numpy(), mpjpe(mean.expand_as(truth), truth).numpy()
     if not np.isfinite(error).all():
         raise DataError("A predicted pose is NaN or infinite; lower the regressor's learning rate.")
     return {
-        "mpjpe": bootstrap(error, sequence, draws=draws),
-        "pa_mpjpe": bootstrap(pa_mpjpe(poses, truth).numpy(), sequence, draws=draws),
-        "mean_pose_mm": bootstrap(beside, sequence, draws=draws),
-        "mean_pose_ratio": bootstrap(error, sequence, over=beside, draws=draws),
+        "mpjpe": bootstrap(error, clusters, draws=draws),
+        "pa_mpjpe": bootstrap(pa_mpjpe(poses, truth).numpy(), clusters, draws=draws),
+        "mean_pose_mm": bootstrap(beside, clusters, draws=draws),
+        "mean_pose_ratio": bootstrap(error, clusters, over=beside, draws=draws),
         "frames": len(error),
-        "sequences": len(np.unique(sequence)),
+        "sequences": clusters.counts()["sequence"],
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 FEW = 10
-"""Fewer sequences than this say little about others. [choice]"""
+"""Fewer sequences, or motion clips, than this say little about others. [choice]"""
 LEAK = 1.1
 """The appearance code tells as much about the pose as the pose code if its MPJPE is below so much of that. [choice]"""
 SPREAD = 1.5
@@ -56,8 +56,9 @@ def _poses(splits: dict[str, Any]) -> Iterator[str]:
                     other = poses[f"{name}_mm"]["mean"]
                     yield f"{where}: MPJPE {own:.0f} mm, {beyond} the mean pose of {whose} ({other:.0f} mm)."
                     break
-            if poses["sequences"] < FEW:
-                yield f"{where}: measured on {poses['sequences']} sequences; others may differ more than its interval."
+            if min(poses["sequences"], poses["motions"]) < FEW:
+                of = f"{poses['sequences']} sequences of {poses['motions']} motion clips"
+                yield f"{where}: measured on {of}; others may differ more than its interval."
             pictures = cell.get("pictures")
             if pictures and pictures["person_db"]["mean"] < pictures["background_db"]["mean"] + 3:
                 yield (

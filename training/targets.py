@@ -57,6 +57,7 @@ def check_targets(splits: dict[str, Any], *, given: bool = False) -> list[dict[s
                 "measured": measured,
                 "low": found.get("low") if of_mean else None,
                 "high": found.get("high") if of_mean else None,
+                "clustered_by": found.get("clustered_by") if of_mean else None,
                 "holds": holds,
             }
         )

@@ -30,7 +30,7 @@ def evaluate(
 ) -> None:
     """Measure a network: pose errors, pictures, masks, and the error that a repainting alone makes.
 
-    A cell is a split and a group of actions. Intervals are 95 %, by drawing whole sequences.
+    A cell is a split and a group of actions. Intervals are 95 %, by drawing whole sequences or motions.
     """
     import torch
 

@@ -45,7 +45,11 @@ def _table(*headings: str, title: str, caption: str | None = None) -> Table:
 
 def _poses(document: dict[str, Any]) -> Table:
     columns = ("where", "frames", "sequen-\nces", "motions", "MPJPE", "N-\nMPJPE", "PA-\nMPJPE")
-    table = _table(*columns, title="Poses, mm")
+    caption = (
+        "In brackets, here and below: 95 %, drawing whole sequences or whole motions, whichever is wider; too few: "
+        "fewer than three of either."
+    )
+    table = _table(*columns, title="Poses, mm", caption=caption)
     for split, group, part in _parts(document):
         p = part["poses"]
         counts = [f"{p[name]:,}" for name in ("frames", "sequences", "motions")]
@@ -181,5 +185,5 @@ def _number(value: dict[str, float], digits: int = 0) -> str:
 
 def _interval(value: dict[str, float], digits: int = 0) -> str:
     if value["low"] is None:
-        return _number(value, digits)
+        return f"{_number(value, digits)} [too few]"
     return f"{value['mean']:.{digits}f} [{value['low']:.{digits}f}, {value['high']:.{digits}f}]"

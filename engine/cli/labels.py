@@ -81,7 +81,7 @@ def _labels(document: dict[str, Any]) -> Any:
     from rich.table import Table
 
     own = document["own_regressor"]
-    caption = "Held-out, everyday. In brackets: 95 % over sequences; over several draws of labels, lowest and highest."
+    caption = "Held-out, everyday. In brackets: 95 %; over several draws of labels, lowest and highest."
     if own and "everyday" in own.get("held-out", {}):
         error = own["held-out"]["everyday"]["mpjpe"]
         caption += f" The network's own regressor, with its own steps: {_shown(error)} mm."

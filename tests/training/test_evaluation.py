@@ -15,7 +15,7 @@ from turncoat.training.checkpoint import load_network, save_network
 from turncoat.training.data import open_dataset
 from turncoat.training.data.tensors import as_float
 from turncoat.training.evaluate import LEGEND, EvaluationSettings, evaluate
-from turncoat.training.evaluation import bootstrap, picture_errors, pose_errors, share
+from turncoat.training.evaluation import bootstrap, clusters_at, picture_errors, pose_errors, share
 from turncoat.training.evaluation.pictures import OWN_COLOUR, decibels, iou, own_colours, rectangle
 from turncoat.training.evaluation.poses import mean_pose_errors
 from turncoat.training.networks import Canvas, Codes, Disentangled, preset
@@ -217,9 +217,22 @@ def test_an_interval_draws_whole_sequences():
     sequences = np.repeat(["a", "b", "c", "d"], 100)
     result = bootstrap(values, sequences)
     assert result["mean"] == 15 and result["low"] <= 7.5 and result["high"] >= 22.5  # four numbers, not four hundred
+    assert result["clustered_by"] == "sequence"
     assert bootstrap(values, sequences, over=np.full(400, 30.0))["mean"] == 0.5
-    assert bootstrap(values, np.full(400, "a")) == {"mean": 15.0, "low": None, "high": None}
+    assert bootstrap(values, np.full(400, "a")) == {"mean": 15.0, "low": None, "high": None, "clustered_by": None}
     assert bootstrap(values, sequences) == result
+
+
+def test_sequences_that_play_one_clip_are_not_independent(dataset):
+    """A number that the clip decides: 25 sequences say no more than their 10 clips."""
+    rows = np.arange(len(dataset))
+    clip = dataset.column("motion_id")
+    values = np.random.default_rng(0).normal(0, 1, 100)[np.unique(clip, return_inverse=True)[1]]
+    both = clusters_at(dataset, rows)
+    assert both.counts() == {"sequence": 25, "motion_id": 10}
+    found, alone = bootstrap(values, both), bootstrap(values, dataset.column("sequence"))
+    assert found["clustered_by"] == "motion_id" and found["mean"] == alone["mean"]
+    assert found["high"] - found["low"] > 1.2 * (alone["high"] - alone["low"])
 
 
 def test_a_share_of_nothing_is_not_certainly_nothing():

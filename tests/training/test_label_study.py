@@ -8,7 +8,7 @@ from turncoat.kernels import ConfigError, DataError
 from turncoat.training.checkpoint import load_network, save_network
 from turncoat.training.data import open_dataset
 from turncoat.training.identity import CODES, Encoded, fit_probe, people_columns, score_probe
-from turncoat.training.label_study import LabelStudySettings, StudyRegressor, study_codes, study_labels
+from turncoat.training.label_study import LabelStudySettings, StudyRegressor, study_codes, study_labels, table
 from turncoat.training.networks import Disentangled, preset
 
 SHAPE = preset("studio", frame_size=64, crop_size=32, regressor_hidden=64, regressor_dropout=0.0)
@@ -128,9 +128,17 @@ def test_every_choice_of_labels_is_there_with_its_own_mean_pose(informed, datase
 def test_few_labels_are_drawn_several_times_and_the_spread_is_shown(informed):
     line = informed["table"][-1]
     assert line["pose_code"]["lowest"] < line["pose_code"]["mean"] < line["pose_code"]["highest"]
-    assert line["pose_code"]["low"] is None and informed["table"][0]["pose_code"]["low"] is not None
+    assert line["pose_code"]["low"] is None and line["pose_code"]["clustered_by"] is None
     fits = [fit for fit in informed["fits"] if fit["labels"] == "10 %" and fit["code"] == "pose_code"]
     assert [fit["draw"] for fit in fits] == [0, 1, 2] and {fit["batch"] for fit in fits} == {14}
+
+
+def test_a_single_draw_keeps_its_interval_and_what_it_was_drawn_by():
+    number = {"mean": 60.0, "low": 50.0, "high": 70.0, "clustered_by": "motion_id"}
+    cells = {"held-out": {"everyday": {"mpjpe": number, "mean_pose_mm": number}}}
+    fits = [{"labels": "all", "draw": 0, "code": code, "labelled_frames": 9, "cells": cells} for code in CODES]
+    line = table(fits)[0]["appearance"]
+    assert (line["low"], line["high"], line["clustered_by"]) == (50, 70, "motion_id")
 
 
 def test_too_few_labels_are_left_out_in_words(informed):

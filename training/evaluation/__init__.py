@@ -1,6 +1,6 @@
 """The parts of an evaluation: errors of poses and pictures, and their intervals."""
 
-from turncoat.training.evaluation.intervals import bootstrap, share
+from turncoat.training.evaluation.intervals import bootstrap, clusters_at, share
 from turncoat.training.evaluation.pictures import picture_errors
 from turncoat.training.evaluation.poses import joint_errors, pose_errors
 from turncoat.training.evaluation.summary import THRESHOLD_MM, summarise
@@ -8,6 +8,7 @@ from turncoat.training.evaluation.summary import THRESHOLD_MM, summarise
 __all__ = [
     "THRESHOLD_MM",
     "bootstrap",
+    "clusters_at",
     "joint_errors",
     "picture_errors",
     "pose_errors",

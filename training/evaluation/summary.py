@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from turncoat.kernels.intervals import Clusters
 from turncoat.kernels.skeleton import JOINTS
 from turncoat.training.data import Dataset
-from turncoat.training.evaluation.intervals import bootstrap, share
+from turncoat.training.evaluation.intervals import bootstrap, clusters_at, share
 
 THRESHOLD_MM = 175.0
 """The error past which an attack has succeeded (seed paper, section 4.3)."""
@@ -43,8 +44,8 @@ def summarise(
     """
     sequence, action, motion = (dataset.column(name) for name in ("sequence", "action", "motion_id"))
 
-    def interval(rows: np.ndarray, values: np.ndarray, over: np.ndarray | None = None) -> dict[str, float]:
-        return bootstrap(values, sequence[rows], over=over, draws=draws, seed=seed)
+    def interval(clusters: Clusters, values: np.ndarray, over: np.ndarray | None = None) -> dict[str, Any]:
+        return bootstrap(values, clusters, over=over, draws=draws, seed=seed)
 
     def counts(rows: np.ndarray) -> dict[str, int]:
         return {
@@ -54,20 +55,22 @@ def summarise(
         }
 
     def pose_part(rows: np.ndarray, values: dict[str, np.ndarray]) -> dict[str, Any]:
-        part: dict[str, Any] = {name: interval(rows, each) for name, each in values.items()}
+        clusters = clusters_at(dataset, rows)
+        part: dict[str, Any] = {name: interval(clusters, each) for name, each in values.items()}
         part.setdefault("group_mean_pose_mm", None)
         part.setdefault("supervised_mm", None)
         beside = {f"{name}_ratio": f"{name}_mm" for name in MEAN_POSES} | {"mpjpe_of_supervised": "supervised_mm"}
         for ratio, name in beside.items():
-            part[ratio] = interval(rows, values["mpjpe"], values[name]) if name in values else None
+            part[ratio] = interval(clusters, values["mpjpe"], values[name]) if name in values else None
         return part | counts(rows)
 
     def picture_part(rows: np.ndarray, values: dict[str, np.ndarray]) -> dict[str, Any]:
-        part: dict[str, Any] = {name: interval(rows, each) for name, each in values.items()}
+        clusters = clusters_at(dataset, rows)
+        part: dict[str, Any] = {name: interval(clusters, each) for name, each in values.items()}
         for name in INITIAL:
             part[name]["median"] = float(np.median(values[name]))
-        part["initial_past"] = share(values["initial"] > THRESHOLD_MM, sequence[rows], draws=draws, seed=seed)
-        part["initial_of_mpjpe"] = interval(rows, values["initial"], values["own_mpjpe"])
+        part["initial_past"] = share(values["initial"] > THRESHOLD_MM, clusters, draws=draws, seed=seed)
+        part["initial_of_mpjpe"] = interval(clusters, values["initial"], values["own_mpjpe"])
         return part | counts(rows)
 
     def chosen(which: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
@@ -79,10 +82,11 @@ def summarise(
         return part
 
     result = chosen(lambda names: np.ones(len(names), dtype=bool))
+    clusters = clusters_at(dataset, poses.rows)
     result["joints"] = {
         name: {
-            "mpjpe": interval(poses.rows, joints[0][:, joint]),
-            "mean_pose_mm": interval(poses.rows, joints[1][:, joint]),
+            "mpjpe": interval(clusters, joints[0][:, joint]),
+            "mean_pose_mm": interval(clusters, joints[1][:, joint]),
         }
         for joint, name in enumerate(JOINTS)
     }
