@@ -19,9 +19,10 @@ from turncoat.kernels import ConfigError, DataError
 from turncoat.kernels.device import exact_float32, find_device
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.settings import Settings
-from turncoat.training.checkpoint import check_output_file, load_network, save_network
+from turncoat.training.checkpoint import Network, check_output_file, load_network, save_network
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import check_frame_size, encode_rows
+from turncoat.training.methods import METHODS
 from turncoat.training.networks import NetworkSettings, PoseRegressor
 from turncoat.training.statistics import appearance_statistics, check_enough_codes
 
@@ -108,13 +109,15 @@ def fit_regressor(
     device: a torch device, or "auto": a GPU where there is one.
 
     Raises:
-        DataError, ConfigError: unusable weights, dataset or settings; labels that are not finite; a file at `out`, or
-            no way to write one. What can be known beforehand is raised before the work starts.
+        DataError, ConfigError: unusable weights, dataset or settings; weights that were trained on labels; labels that
+            are not finite; a file at `out`, or no way to write one. What can be known beforehand is raised before the
+            work starts.
     """
     settings = settings or RegressorSettings()
     check_output_file(out, overwrite=overwrite)
     torch.set_num_threads(settings.threads)
     network = load_network(source, device=find_device(device))
+    _check_unlabelled(network)
     check_frame_size(network, dataset)
     rows = dataset.select(split="train")
     _check_enough(len(labelled(dataset, rows, settings)))
@@ -242,6 +245,16 @@ def _validation_rows(dataset: Dataset, most: int = 2000) -> tuple[np.ndarray, st
     everyday = rows[dataset.column("group")[rows] == "everyday"]
     rows = everyday if len(everyday) else rows
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)], split
+
+
+def _check_unlabelled(network: Network) -> None:
+    """ConfigError if the network was trained on labels: its regressor is what it was trained with."""
+    method, _ = METHODS.get(str(network.metadata.get("method")), (None, None))
+    if method is not None and method.uses_labels:
+        raise ConfigError(
+            f"{network.path} was trained on labels (method {method.name!r}) and keeps the pose regressor of its "
+            "training; use it as it is, or give a network that was trained without labels."
+        )
 
 
 def _check_enough(frames: int) -> None:

@@ -191,6 +191,29 @@ def test_what_can_be_refused_is_refused_before_the_work(fitted, dataset, tmp_pat
     assert not calls
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_network_that_was_trained_on_labels_keeps_its_own_regressor(dataset, tmp_path, overwrite):
+    """Its encoder was trained together with its regressor: another one in its place is no ceiling and no judge."""
+    ceiling = Disentangled(SHAPE.model_copy(update={"paints": "nothing"}))
+    ceiling.add_regressor()
+    save_network(tmp_path / "ceiling.safetensors", ceiling, {"method": "supervised"})
+    out = tmp_path / ("ceiling.safetensors" if overwrite else "out.safetensors")
+    before = (tmp_path / "ceiling.safetensors").read_bytes()
+    with pytest.raises(
+        ConfigError, match=r"ceiling.safetensors was trained on labels \(method 'supervised'\) and keeps"
+    ):
+        fit_regressor(dataset, tmp_path / "ceiling.safetensors", out, QUICK, overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == ["ceiling.safetensors"]
+    assert (tmp_path / "ceiling.safetensors").read_bytes() == before
+
+
+def test_a_regressor_may_be_fitted_anew_on_a_network_without_labels(fitted, dataset, tmp_path):
+    folder, _ = fitted
+    quick = QUICK.model_copy(update={"steps": 1})
+    fit_regressor(dataset, folder / "net.safetensors", tmp_path / "again.safetensors", quick)
+    assert load_network(tmp_path / "again.safetensors", regressor=True).metadata["regressor"]["steps"] == 1
+
+
 def test_frames_of_another_size_are_refused(tiny_dataset, tmp_path):
     save_network(tmp_path / "big.safetensors", Disentangled(preset("studio")))
     with pytest.raises(DataError, match="64 pixels wide and the network's 128"):
