@@ -39,6 +39,7 @@ def attack_step(
     sign: Tensor | float,
     *,
     objective: Objective = "squared",
+    loss_scale: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Predict the pose on the repainted frames, and differentiate the objective with respect to the appearance.
 
@@ -52,6 +53,8 @@ def attack_step(
         sign: a number, or (B,); the gradient always points uphill of `sign * distance`.
         objective: "squared": ``sign * sum_j w_j |p_j - r_j|^2``; "mpjpe": ``sign * sum_j w_j |p_j - r_j| / sum_j w_j``.
             Both in metres, which fixes the scale of the loss for half precision.
+        loss_scale: the objective is multiplied by this before it is differentiated and the gradient divided by it, in
+            float32: a power of two keeps the gradients of half-precision layers away from zero.
 
     Returns:
         pose (B, J, 3) in mm, detached; gradient of the objective, shape of `appearance`. Samples do not mix: row b of
@@ -66,8 +69,8 @@ def attack_step(
         code = appearance.detach().requires_grad_(True)
         pose = target.predict(generator.paint(code, canvas))
         value = objective_value(pose, reference, joint_weight, sign, objective=objective)
-        (gradient,) = torch.autograd.grad(value.sum(), code)
-    return pose.detach(), gradient
+        (gradient,) = torch.autograd.grad(value.sum() * loss_scale if loss_scale != 1 else value.sum(), code)
+    return pose.detach(), gradient / loss_scale if loss_scale != 1 else gradient
 
 
 def objective_value(

@@ -8,10 +8,10 @@ from typing import Any
 PACKAGES = ("turncoat", "torch", "numpy", "pyarrow", "onnxruntime", "tensorrt")
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide numbers; those not installed are left out."""
+def versions(*more: str) -> dict[str, str]:
+    """Versions of Python and of the packages that decide numbers, and of `more`; those not installed are left out."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -180,14 +180,19 @@ def write_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict[str
         temporary.chmod(0o666 & ~mask)  # save_file makes files that only their owner can read
 
 
-def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the JSON header of a file of `kind`; DataError if it is truncated or something else."""
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file; DataError if it is truncated or something else."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            return tensors, file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is truncated or not a safetensors file ({error}); copy or train it again.") from error
+        raise DataError(f"{path} is truncated or not a safetensors file ({error}); copy or make it again.") from error
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the JSON header of a file of `kind`; DataError if it is truncated or something else."""
+    tensors, metadata = read_safetensors(path)
     try:
         header = json.loads(metadata[_HEADER])
         found = (header["format"], header["kind"])

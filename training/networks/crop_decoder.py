@@ -28,6 +28,7 @@ class CompactCropDecoder(CompactDecoder):
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__(settings)
+        self.feature_channels += SKIP * self.folding**2
         self.fine = ConvNormReLU(64, 48)
         self.background = nn.Sequential(ConvNormReLU(3 * 4, SKIP), ConvNormReLU(SKIP, SKIP))
         self.joined = nn.Sequential(ConvNormReLU(48 + SKIP, 64), ConvNormReLU(64, 48))
@@ -54,6 +55,7 @@ class OfficialCropDecoder(OfficialDecoder):
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__(settings)
+        self.feature_channels += SKIP * self.folding**2
         widths = self.widths
         self.rises = nn.ModuleList(ConvNormReLU(a, b) for a, b in pairwise(widths))
         joined = (*widths[1:-1], widths[-1] + SKIP)

@@ -18,6 +18,7 @@ class CompactDecoder(nn.Module):
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
         self.cells = settings.crop_size // 8
+        self.feature_channels = 32
         self.from_pose = nn.Linear(settings.pose_size, 32 * self.cells**2)
         self.mix = nn.Sequential(ConvNormReLU(32 + settings.appearance_size, 128), ConvNormReLU(128, 128))
         self.middle = nn.Sequential(ConvNormReLU(128, 64), ConvNormReLU(64, 64))
@@ -44,6 +45,7 @@ class OfficialDecoder(nn.Module):
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
         self.cells = settings.crop_size // 8
+        self.feature_channels = 128
         self.from_pose = nn.Linear(settings.pose_size, 128 * self.cells**2)
         self.dropout = nn.Dropout(0.3)
         steps = []

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from turncoat.kernels.resample import resample
-from turncoat.training.networks.layers import BasicBlock, ConvNormReLU
+from turncoat.training.networks.layers import BasicBlock, ConvNormReLU, widened
 from turncoat.training.networks.presets import NetworkSettings
 
 
@@ -87,7 +87,7 @@ class Detector(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Normalised frames (B, 3, H, W) -> box (B, 4) float32. Source: methods 1.2 step 4."""
-        raw = self.layers(frames).float()
+        raw = widened(self.layers(frames))
         low, high = self.scale
         scale = low + (high - low) * torch.sigmoid(raw[:, :2])
         return torch.cat([scale, self.shift_limit * torch.tanh(raw[:, 2:])], dim=1)

@@ -14,7 +14,7 @@ from turncoat.training.networks.crop_decoder import Decoder, build_decoder
 from turncoat.training.networks.detector import Detector
 from turncoat.training.networks.encoder import build_encoder
 from turncoat.training.networks.given import NOT_GIVEN
-from turncoat.training.networks.layers import bump_window
+from turncoat.training.networks.layers import bump_window, widened
 from turncoat.training.networks.presets import IMAGENET_MEAN, IMAGENET_STD, NetworkSettings
 from turncoat.training.networks.protocols import Canvas, Codes, Given
 from turncoat.training.networks.regressor import PoseRegressor
@@ -66,7 +66,7 @@ class Disentangled(nn.Module):
         crop = crop * self.window
         with self._autocast():
             codes = self.encoder(crop.contiguous(memory_format=torch.channels_last))
-        codes = codes.float()
+        codes = widened(codes)
         size = self.settings.appearance_size
         return Codes(codes[:, :size], codes[:, size:], box)
 
@@ -127,7 +127,7 @@ class Disentangled(nn.Module):
         if self.regressor is None:
             raise ConfigError("This network has no pose regressor; run `turncoat fit-regressor` on it first.")
         with self._autocast():
-            return self.regressor(pose_code).float()
+            return widened(self.regressor(pose_code))
 
     def detect(self, frames: Tensor) -> Tensor:
         """Frames (B, 3, H, W) in [0, 1] -> box (B, 4)."""
@@ -137,7 +137,7 @@ class Disentangled(nn.Module):
         """Pose code (B, 600), and for whole crops the normalised background crop -> features (B, C, R/8, R/8)."""
         decoder = self._painter()
         with self._autocast():
-            return decoder.features(pose_code, background).float()
+            return widened(decoder.features(pose_code, background))
 
     def decode(self, appearance: Tensor, pose_code: Tensor) -> tuple[Tensor, Tensor]:
         """Codes -> crop: colours (B, 3, R, R), not clamped, and mask (B, 1, R, R) in [0, 1]."""
@@ -185,7 +185,7 @@ class Disentangled(nn.Module):
         decoder = self._painter()
         with self._autocast():
             out = decoder(appearance, features)
-        return out.float().contiguous()
+        return widened(out).contiguous()
 
     def _colours(self, out: Tensor) -> Tensor:
         return out[:, :3] * self.std + self.mean
@@ -201,7 +201,7 @@ class Disentangled(nn.Module):
 
     @contextmanager
     def _autocast(self) -> Iterator[None]:
-        if self.compute_dtype == torch.float32:
+        if self.compute_dtype in (torch.float32, torch.float64):
             yield
         else:
             with torch.autocast(self.mean.device.type, dtype=self.compute_dtype):

@@ -4,6 +4,7 @@ They cannot be shipped. A file is safetensors under torchvision's names (``conv1
 ...): what ``safetensors.torch.save_file`` makes of the state_dict of torchvision's resnet18 or resnet50.
 """
 
+import re
 from pathlib import Path
 
 import torch
@@ -53,14 +54,17 @@ class ResNet18Features(nn.Module):
 
     def load(self, path: str | Path) -> "ResNet18Features":
         """Read ResNet-18 weights; DataError if they are not."""
-        _copy(self, _renamed(read_weights(path), _BASIC, ("layer1", "layer2")), Path(path))
+        _load(self, Path(path), "resnet18", _BASIC, ("layer1", "layer2"))
         return self
 
 
 def load_encoder(encoder: OfficialEncoder, path: str | Path) -> None:
-    """Copy ResNet-50's stem and layers 1 to 3 into the official encoder (layer4 starts at random, methods 1.3)."""
-    weights = _renamed(read_weights(path), _BOTTLENECK, ("layer1", "layer2", "layer3"))
-    _copy(encoder, weights, Path(path))
+    """Copy ResNet-50's stem and layers 1 to 3 into the official encoder (layer4 starts at random, methods 1.3).
+
+    Raises:
+        DataError: the file is missing, damaged, or holds something else.
+    """
+    _load(encoder, Path(path), "resnet50", _BOTTLENECK, ("layer1", "layer2", "layer3"))
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -73,29 +77,66 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise DataError(f"{path} is truncated or not a safetensors file ({error}); convert it again.") from error
 
 
-def _renamed(weights: dict[str, Tensor], parts: dict[str, str], layers: tuple[str, ...]) -> dict[str, Tensor]:
-    """torchvision's names -> ours, for the stem and some of the layers."""
-    result = {}
-    for name, tensor in weights.items():
-        words = name.split(".")
-        if words[0] in ("conv1", "bn1"):
-            result[".".join(["stem", "0" if words[0] == "conv1" else "1", *words[1:]])] = tensor
-        elif words[0] in layers and len(words) > 3 and words[2] in parts:
-            result[".".join([words[0], words[1], parts[words[2]], *words[3:]])] = tensor
-    return result
-
-
-def _copy(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Copy weights by name into the stem and the layers that `weights` is about, all of them or none."""
-    parts = {"stem"} | {name.split(".")[0] for name in weights}
-    own = {name: tensor for name, tensor in module.state_dict().items() if name.split(".")[0] in parts}
-    for name, tensor in own.items():
-        if name not in weights and not name.endswith("num_batches_tracked"):
-            raise DataError(f"{path} lacks {name!r} under torchvision's name; expected weights of the right ResNet.")
-        if name in weights and weights[name].shape != tensor.shape:
-            found, expected = tuple(weights[name].shape), tuple(tensor.shape)
-            raise DataError(f"{path}: {name!r} has shape {found}, expected {expected}; these are other weights.")
+def _load(module: nn.Module, path: Path, model: str, parts: dict[str, str], layers: tuple[str, ...]) -> None:
+    """Copy the stem and some layers of torchvision's `model` into `module`, all of them or none."""
+    weights = read_weights(path)
+    own = {_torchvision_name(name, parts): tensor for name, tensor in module.state_dict().items()
+           if name.split(".")[0] in ("stem", *layers) and not name.endswith("num_batches_tracked")}  # fmt: skip
+    if wrong := _difference(weights, own, layers):
+        looks = _model_of(weights)
+        looks = f" (it looks like {looks})" if looks not in (None, model) else ""
+        raise DataError(
+            f"{path} does not hold the weights of torchvision's {model}{looks}: {wrong}; give what "
+            f"safetensors.torch.save_file makes of {model}().state_dict()."
+        )
     with torch.no_grad():
         for name, tensor in own.items():
-            if name in weights:
-                tensor.copy_(weights[name])
+            tensor.copy_(weights[name])
+
+
+def _torchvision_name(name: str, parts: dict[str, str]) -> str:
+    """Our name of a tensor -> torchvision's: ``layer1.0.first.0.weight`` -> ``layer1.0.conv1.weight``."""
+    names = {ours: theirs for theirs, ours in parts.items()} | {"stem.0": "conv1", "stem.1": "bn1"}
+    for ours, theirs in names.items():
+        name = re.sub(rf"(^|\.){re.escape(ours)}(?=\.)", rf"\g<1>{theirs}", name)
+    return name
+
+
+def _difference(weights: dict[str, Tensor], own: dict[str, Tensor], layers: tuple[str, ...]) -> str:
+    """The first thing in which a file's tensors are not those that are wanted, in words; "" if there is none."""
+    if not weights.keys() & own.keys():
+        return f"of its {len(weights)} tensors none has a name that is used there, such as {next(iter(own))}"
+    for name, tensor in own.items():
+        if name not in weights:
+            return f"{name} is missing"
+        if weights[name].shape != tensor.shape:
+            found, expected = ("x".join(map(str, each.shape)) for each in (weights[name], tensor))
+            return f"{name} is {found} where {expected} is expected"
+        if not torch.isfinite(weights[name]).all():
+            return f"{name} holds NaN or infinity"
+    blocks = {_block(name) for name in own}
+    for name in weights:
+        if name.split(".")[0] in layers and _block(name) not in blocks:
+            return f"{_block(name)} is a block too many"
+    return ""
+
+
+def _block(name: str) -> str:
+    """``layer1.0.conv1.weight`` -> ``layer1.0``."""
+    return ".".join(name.split(".")[:2])
+
+
+def _model_of(weights: dict[str, Tensor]) -> str | None:
+    """Which of torchvision's ResNets has these blocks in its layers 1 to 3; None if it is none of them."""
+    blocks = tuple(len({name.split(".")[1] for name in weights if name.startswith(f"layer{k}.")}) for k in (1, 2, 3))
+    return _BLOCKS.get(("layer1.0.conv3.weight" in weights, *blocks))
+
+
+_BLOCKS = {
+    (False, 2, 2, 2): "resnet18",
+    (False, 3, 4, 6): "resnet34",
+    (True, 3, 4, 6): "resnet50",
+    (True, 3, 4, 23): "resnet101",
+    (True, 3, 8, 36): "resnet152",
+}
+"""Whether it has bottlenecks, and how many blocks its layers 1 to 3 have."""

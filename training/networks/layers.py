@@ -18,6 +18,11 @@ def bump_window(size: int, gain: float = 1.0) -> Tensor:
     return (gain * bump).clamp(max=1).float()
 
 
+def widened(x: Tensor) -> Tensor:
+    """Half precision to float32; float32 and float64 as they are."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 class ConvNormReLU(nn.Sequential):
     """Convolution without bias, batch norm, ReLU; the size stays the same at stride 1."""
 

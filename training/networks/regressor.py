@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from turncoat.training.networks.layers import widened
 from turncoat.training.networks.presets import NetworkSettings
 
 JOINTS = 17
@@ -46,7 +47,7 @@ class PoseRegressor(nn.Module):
 
     def normalised(self, code: Tensor) -> Tensor:
         """(B, 600) -> (B, 51), poses in units of their standard deviation: what the training loss compares."""
-        code = code.float()
+        code = widened(code)
         if self.standardise:
             code = (code - self.code_mean) / self.code_std
         return self.layers(code)
