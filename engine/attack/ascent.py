@@ -12,9 +12,8 @@ from turncoat.engine.attack.pair import Pair, compute_in
 from turncoat.engine.attack.settings import Optimiser
 from turncoat.engine.attack.slots import Slots, keep, step
 from turncoat.engine.attack.spaces import Space
-from turncoat.export.attack_step import Objective, Painter, attack_step
+from turncoat.export.attack_step import Objective, Painter
 from turncoat.kernels.pose_error import mpjpe
-from turncoat.training.networks import guide
 
 PATIENCE = 8  # iterations after which a failed check is repeated although the error has not risen
 
@@ -107,11 +106,16 @@ def ascend(pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule)
 
     while slots.size:
         appearance = space.appearance(slots.x)
-        with pair.reduced():
-            target = guide(pair.target, slots.given)
-            pose, gradient = attack_step(
-                painter, target, appearance, slots.canvas, slots.reference, weight, 1.0, objective=rule.objective
-            )
+        pose, gradient = pair.step(
+            painter,
+            appearance,
+            slots.canvas,
+            slots.reference,
+            weight,
+            1.0,
+            objective=rule.objective,
+            given=slots.given,
+        )
         gradient = space.pull_back(gradient.float())
         error = mpjpe(pose.float(), slots.reference)  # (S,)
         curve[slots.sample, slots.age] = error

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from turncoat.export.attack_step import Objective, attack_step
 from turncoat.kernels.device import find_device
 from turncoat.training.data import Dataset
 from turncoat.training.networks import Given, given_of, guide, needs_given
@@ -29,6 +30,8 @@ class Pair:
         device: where both lie.
         precision: of the attack's steps, "float32" or "bfloat16". Everything outside `reduced` is float32.
         judge: a `PoseTarget` that nobody attacks and that is asked what it sees; None: there is none.
+        runtime: a `Session` that takes the generator's steps against itself in place of PyTorch; everything else, and
+            above all verification, stays with `generator` and `target`.
     """
 
     generator: Any
@@ -37,11 +40,32 @@ class Pair:
     device: torch.device
     precision: str = "float32"
     judge: Any = None
+    runtime: Any = None
 
     @property
     def backend(self) -> str:
         """What the column `backend` shows."""
-        return f"torch-{self.precision}"
+        return self.runtime.backend if self.runtime is not None else f"torch-{self.precision}"
+
+    def step(
+        self,
+        painter: Any,
+        appearance: Tensor,
+        canvas: Any,
+        reference: Tensor,
+        joint_weight: Tensor,
+        sign: Tensor | float,
+        *,
+        objective: Objective = "squared",
+        given: Given | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """`export.attack_step` in the pair's precision, or by its runtime where that holds the generator."""
+        if self.runtime is not None and painter is self.generator:
+            signs = torch.as_tensor(sign, dtype=torch.float32, device=self.device).expand(len(appearance))
+            return self.runtime.attack_step(appearance, canvas, reference, joint_weight, signs)
+        with self.reduced():
+            target = guide(self.target, given)
+            return attack_step(painter, target, appearance, canvas, reference, joint_weight, sign, objective=objective)
 
     @contextmanager
     def reduced(self) -> Iterator[None]:
