@@ -87,8 +87,9 @@ def attack_codes(
     Source: Nakka and Salzmann 2023, Algorithm 1; starts, bounds and verification: docs/attacks.md.
     """
     space, budget = space_of(name, pair.generator, pair.device, settings.budget_factor)
-    rule = Rule(settings.iterations, step_size, settings.threshold_mm, settings.objective, optimiser=settings.optimiser)
-    if samples is None and (settings.restarts > 1 or settings.optimiser == "random"):
+    optimiser = settings.optimiser_of(name)
+    rule = Rule(settings.iterations, step_size, settings.threshold_mm, settings.objective, optimiser=optimiser)
+    if samples is None and (settings.restarts > 1 or optimiser == "random"):
         raise ConfigError("Restarts and random search need the samples' index columns, for their seeds; give samples.")
     usable = admitted.usable()
     before = usable & (admitted.error_initial > settings.threshold_mm)
@@ -105,7 +106,7 @@ def attack_codes(
                 x = random_starts(x, some, name, budget, step_size, settings.seed, restart)
             canvas, given = take(admitted.canvas, piece), take(admitted.given, piece)
             slots = fill(x, admitted.clean_pose[piece], canvas, given=given)
-            if rule.optimiser == "random":
+            if optimiser == "random":
                 random = [generator_of(settings.seed, one["sample_id"], restart, f"search {name}") for one in some]
                 found = search(pair, pair.generator, slots, space, rule, budget, random)
             else:

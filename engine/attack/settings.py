@@ -21,6 +21,7 @@ OPTIMISERS: tuple[str, ...] = get_args(Optimiser)
 gradient, s sqrt(D) long, that is as far as `sign`. ``random``: no gradient; draws from the budget, then a hill climb
 (`search.py`).
 """
+DEFAULT_OPTIMISERS: dict[str, Optimiser] = {"paper": "adam", "free": "adam", "natural": "adam"}
 _COLOURS = re.compile(r"colours-(free|0?\.\d*[1-9]\d*)")
 
 
@@ -36,8 +37,9 @@ class AttackSettings(Settings):
         iterations: largest number of steps on an appearance code, from each start.
         restarts: starts of an appearance attack. Restart 0 is the own code, the others are drawn by (seed, sample,
             restart); a sample that is fooled is not started again, and of the others the strongest end is kept.
-        optimiser: of appearance attacks, see `OPTIMISERS`: `adam`; `sign` and `gradient`, plain steps without memory;
-            `random`, a search that asks for no gradient at all.
+        optimiser: one for all appearance attacks or one for each; those that are not named have their default. See
+            `OPTIMISERS`: `adam`; `sign` and `gradient`, plain steps without memory; `random`, a search that asks for
+            no gradient at all.
         budget_factor: how much larger than that of 99 % of natural codes the ball of `natural` is. 1 but for controls.
         step_size: step of the ascent, one number for all appearance attacks or one for each; empty: what the weights
             recorded, else chosen on validation frames.
@@ -59,7 +61,7 @@ class AttackSettings(Settings):
     threshold_mm: float = Field(default=175.0, gt=0)
     iterations: int = Field(default=500, ge=1)
     restarts: int = Field(default=1, ge=1)
-    optimiser: Optimiser = "adam"
+    optimiser: dict[str, Optimiser] = Field(default_factory=dict)
     budget_factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     step_size: dict[str, float] = Field(default_factory=dict)
     step_size_frames: int = Field(default=50, ge=1)
@@ -95,7 +97,7 @@ class AttackSettings(Settings):
     def _nobody(cls, value: str | None) -> str | None:
         return None if value == "none" else value
 
-    @field_validator("step_size", mode="before")
+    @field_validator("step_size", "optimiser", mode="before")
     @classmethod
     def _for_all(cls, value: Any) -> Any:
         if value is None:
@@ -111,6 +113,18 @@ class AttackSettings(Settings):
             if size <= 0:
                 raise ValueError(f"the step size of {name!r} is {size}; it has to be above 0")
         return value
+
+    @field_validator("optimiser")
+    @classmethod
+    def _of_appearance(cls, value: dict[str, Optimiser]) -> dict[str, Optimiser]:
+        for name in value:
+            if name not in APPEARANCE_ATTACKS:
+                raise ValueError(f"{name!r} has no choice of optimiser; {', '.join(APPEARANCE_ATTACKS)} have")
+        return value
+
+    def optimiser_of(self, name: str) -> Optimiser:
+        """The optimiser of the appearance attack of that name."""
+        return self.optimiser.get(name, DEFAULT_OPTIMISERS[name])
 
     @property
     def appearance_attacks(self) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ from turncoat.engine.attack.block import Block
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
-from turncoat.engine.attack.settings import AttackSettings
+from turncoat.engine.attack.settings import AttackSettings, Optimiser
 from turncoat.training.checkpoint import find_weights, read_tensors, write_tensors
 
 # Raw codes differ tenfold in scale between channels and networks; whitened ones have unit variance.
 LADDERS = {"paper": (0.1, 0.3, 1.0, 3.0), "free": (0.03, 0.1, 0.3, 1.0), "natural": (0.03, 0.1, 0.3, 1.0)}
+GRADIENT_LADDER = (0.1, 0.3, 1.0, 3.0)  # plain gradient steps go far along few coordinates
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,15 @@ class Rung:
 
 @dataclass(frozen=True)
 class Choice:
-    """A step size and where it comes from: "given", "weights", or the split of the frames it was chosen on."""
+    """A step size, and where it comes from: "given", "weights", or the split of the frames it was chosen on.
+
+    optimiser: whose step it is. ladder: what the choice was made from.
+    """
 
     step_size: float
     step_size_from: str
     ladder: tuple[Rung, ...] = ()
+    optimiser: str = "adam"
 
     def facts(self) -> dict[str, Any]:
         """As run.json keeps it."""
@@ -49,24 +54,31 @@ class Choice:
             "step_size": self.step_size,
             "step_size_from": self.step_size_from,
             "ladder": [asdict(rung) for rung in self.ladder],
+            "optimiser": self.optimiser,
         }
 
 
 def known_step_size(name: str, settings: AttackSettings, generator: Any) -> Choice | None:
-    """The step size that the settings give, or that was recorded with the weights; None if there is neither."""
+    """The step size that the settings give, or that was recorded with the weights; None if there is neither.
+
+    One that was recorded holds for the optimiser that it was chosen with. A random search, which only begins with it,
+    takes whichever there is.
+    """
+    optimiser = settings.optimiser_of(name)
     if name in settings.step_size:
-        return Choice(settings.step_size[name], "given")
+        return Choice(settings.step_size[name], "given", optimiser=optimiser)
     recorded = (getattr(generator, "metadata", None) or {}).get("attack_step_size", {})
-    if name not in recorded:
+    if name not in recorded or optimiser not in ("random", recorded.get("optimiser", {}).get(name, "adam")):
         return None
     ladder = tuple(Rung(**rung) for rung in recorded.get("ladder", {}).get(name, ()))
-    return Choice(float(recorded[name]), "weights", ladder)
+    return Choice(float(recorded[name]), "weights", ladder, optimiser)
 
 
 def record_step_sizes(weights: str | Path, choices: dict[str, Choice]) -> None:
     """Write step sizes and their ladders into the metadata of a network file, which stays as it is otherwise. Atomic.
 
-    The metadata then has ``attack_step_size``: {"paper": ..., "natural": ..., "ladder": {"paper": [...], ...}}.
+    The metadata then has ``attack_step_size``: {"paper": ..., "natural": ..., "ladder": {"paper": [...], ...}} and,
+    where it is not Adam, "optimiser": {"natural": ...}.
 
     Raises:
         DataError: there is no such file, or it is no network file.
@@ -75,10 +87,13 @@ def record_step_sizes(weights: str | Path, choices: dict[str, Choice]) -> None:
     tensors, header = read_tensors(path, "network")
     known = header["metadata"].get("attack_step_size", {})
     ladder = {name: [asdict(rung) for rung in choice.ladder] for name, choice in choices.items()}
+    optimisers = known.get("optimiser", {}) | {name: choice.optimiser for name, choice in choices.items()}
+    optimisers = {name: optimiser for name, optimiser in optimisers.items() if optimiser != "adam"}
     header["metadata"]["attack_step_size"] = {
-        **known,
+        **{name: value for name, value in known.items() if name != "optimiser"},
         **{name: choice.step_size for name, choice in choices.items()},
         "ladder": known.get("ladder", {}) | ladder,
+        **({"optimiser": optimisers} if optimisers else {}),
     }
     write_tensors(path, tensors, header)
 
@@ -99,18 +114,20 @@ def choose_step_size(
         source: which split the frames are of, for the record.
         truth: not needed.
     """
+    optimiser: Optimiser = settings.optimiser_of(name)
+    optimiser = "adam" if optimiser == "random" else optimiser  # a search finds its own
     changes: dict[str, Any] = {
         "iterations": min(settings.iterations, settings.step_size_iterations),
         "restarts": 1,
-        "optimiser": "adam" if settings.optimiser == "random" else settings.optimiser,  # a search finds its own
+        "optimiser": {**settings.optimiser, name: optimiser},
     }
     short = settings.model_copy(update=changes)
     rungs = tuple(
         _rung(size, attack_codes(pair, admitted, name, size, short, truth), settings.threshold_mm)
-        for size in LADDERS[name]
+        for size in (GRADIENT_LADDER if optimiser == "gradient" else LADDERS[name])
     )
     best = max(rungs, key=lambda rung: (rung.success, round(rung.mean_capped_mm), -rung.step_size))
-    return Choice(best.step_size, source, rungs)
+    return Choice(best.step_size, source, rungs, settings.optimiser_of(name))
 
 
 def _rung(step_size: float, block: Block, threshold_mm: float) -> Rung:

@@ -41,7 +41,8 @@ def attack(
         int | None, typer.Option(min=1, help="Starts of each appearance attack; the strongest end is kept.")
     ] = None,
     optimiser: Annotated[
-        str | None, typer.Option(help="adam, sign, gradient, or random: a search without gradients.")
+        list[str] | None,
+        typer.Option(help="adam, sign, gradient, random (a search); of one attack: natural=gradient; repeatable."),
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="Error, mm, past which a prediction is fooled.")] = None,
     step_size: Annotated[
@@ -71,7 +72,9 @@ def attack(
             "attacks": attacks,
             "iterations": iterations,
             "restarts": restarts,
-            "optimiser": optimiser,
+            "optimiser": _for_each("--optimiser", optimiser, "adam, or attack=name like natural=gradient")
+            if optimiser
+            else None,
             "threshold_mm": threshold,
             "step_size": _sizes(step_size) if step_size else None,
             "objective": objective,
@@ -126,14 +129,22 @@ def attack(
 
 def _sizes(pairs: list[str]) -> dict[str, float] | float:
     """``["0.3"]`` -> 0.3; ``["paper=1", "natural=0.3"]`` -> a number for each."""
+    found = _for_each("--step-size", pairs, "a number, or attack=number like natural=0.3")
     try:
-        if len(pairs) == 1 and "=" not in pairs[0]:
-            return float(pairs[0])
-        return {name: float(size) for name, size in (pair.split("=") for pair in pairs)}
+        return {name: float(size) for name, size in found.items()} if isinstance(found, dict) else float(found)
     except ValueError as error:
         raise ConfigError(
             f"--step-size is {' '.join(pairs)!r}; expected a number, or attack=number like natural=0.3."
         ) from error
+
+
+def _for_each(option: str, pairs: list[str], expected: str) -> dict[str, str] | str:
+    """``["sign"]`` -> "sign"; ``["paper=adam", "natural=sign"]`` -> one for each."""
+    if len(pairs) == 1 and "=" not in pairs[0]:
+        return pairs[0]
+    if not all("=" in pair for pair in pairs):
+        raise ConfigError(f"{option} is {' '.join(pairs)!r}; expected {expected}.")
+    return {name: value for name, value in (pair.split("=", 1) for pair in pairs)}
 
 
 def _of(rows: list[Summary]) -> str:

@@ -219,7 +219,8 @@ def _step_sizes(
     for name in settings.appearance_attacks:
         earlier = attacks.get(name, {})
         if "step_size" in earlier:
-            choices[name] = Choice(earlier["step_size"], earlier["step_size_from"])
+            optimiser = settings.optimiser_of(name)
+            choices[name] = Choice(earlier["step_size"], earlier["step_size_from"], optimiser=optimiser)
             continue
         choice = known_step_size(name, settings, pair.generator)
         if choice is None:

@@ -18,6 +18,7 @@ from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.slots import fill, step
 from turncoat.engine.attack.spaces import Raw
 from turncoat.engine.attack.starts import STEPS, random_point, random_starts
+from turncoat.engine.attack.step_size import GRADIENT_LADDER, LADDERS, choose_step_size, known_step_size
 from turncoat.kernels.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -44,6 +45,8 @@ def frames_of(count: int) -> tuple[Tensor, Tensor]:
 def attacked(network: Any, settings: AttackSettings, name: str = "natural", count: int = 6, **changes: Any) -> Block:
     pair = Pair(network, network, ("toy", "toy"), CPU)
     samples = changes.pop("samples", SAMPLES[:count])
+    if "optimiser" in changes:
+        changes["optimiser"] = {name: changes["optimiser"]}
     admitted = admit_codes(pair, *frames_of(count))
     return attack_codes(pair, admitted, name, 0.05, settings.model_copy(update=changes), None, samples)
 
@@ -99,7 +102,7 @@ def test_neither_batch_nor_order_changes_what_is_drawn(optimiser: str) -> None:
     pair = Pair(network, network, ("toy", "toy"), CPU)
     frames, background = frames_of(7)
     admitted = admit_codes(pair, frames[order], background[order])
-    settings = QUICK.model_copy(update={"restarts": 4, "optimiser": optimiser, "batch": 2})
+    settings = QUICK.model_copy(update={"restarts": 4, "optimiser": {"natural": optimiser}, "batch": 2})
     other = attack_codes(pair, admitted, "natural", 0.05, settings, None, [SAMPLES[i] for i in order])
     back = order.argsort()
     assert [other.outcome[i] for i in back] == whole.outcome
@@ -203,7 +206,7 @@ def test_a_search_says_so_where_nothing_is_finite() -> None:
     pair = Pair(network, network, ("toy", "toy"), CPU)
     admitted = admit_codes(pair, *frames_of(2))
     admitted = admitted._replace(error_initial=torch.zeros(2))  # as if only the attack broke it
-    settings = QUICK.model_copy(update={"optimiser": "random"})
+    settings = QUICK.model_copy(update={"optimiser": {"natural": "random"}})
     block = attack_codes(pair, admitted, "natural", 0.05, settings, None, SAMPLES[:2])
     assert block.outcome == [Outcome.NOT_FINITE] * 2
 
@@ -220,6 +223,25 @@ def test_a_larger_ball_is_filled_and_its_radius_recorded() -> None:
         admitted, chosen = admit_codes(pair, *frames_of(6)), settings.model_copy(update={"budget_factor": factor})
         control = random_direction(pair, admitted, block, SAMPLES[:6], chosen, None)
         assert control.columns["appearance_mahalanobis"].max() <= 3.0 * factor + 1e-3
+
+
+def test_step_sizes_belong_to_the_optimiser_that_they_were_chosen_with() -> None:
+    network = ToyNetwork(statistics=statistics(60.0))
+    network.metadata = {"attack_step_size": {"natural": 0.3, "free": 0.1, "optimiser": {"free": "gradient"}}}
+
+    def known(optimiser: str, name: str = "natural") -> float | None:
+        choice = known_step_size(name, AttackSettings.load(None, {"optimiser": optimiser}), network)
+        return choice.step_size if choice else None
+
+    assert (known("adam"), known("random"), known("gradient")) == (0.3, 0.3, None)
+    assert (known("adam", "free"), known("gradient", "free")) == (None, 0.1)
+    pair = Pair(network, network, ("toy", "toy"), CPU)
+    admitted = admit_codes(pair, *frames_of(4))
+    for optimiser, ladder in (("gradient", GRADIENT_LADDER), ("sign", LADDERS["natural"])):
+        settings = AttackSettings.load(None, {"optimiser": optimiser, "step_size_iterations": 5, "restarts": 3})
+        choice = choose_step_size(pair, admitted, "natural", settings, "validation")
+        assert choice.optimiser == optimiser and choice.facts()["optimiser"] == optimiser
+        assert tuple(rung.step_size for rung in choice.ladder) == ladder
 
 
 def test_the_default_is_one_start_of_adam() -> None:

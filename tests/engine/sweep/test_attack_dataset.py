@@ -125,7 +125,7 @@ def test_restarts_come_out_the_same_however_they_are_batched_and_resumed(
         update={
             "attacks": ("natural",),
             "restarts": 4,
-            "optimiser": optimiser,
+            "optimiser": {"natural": optimiser},
             "iterations": 8,
             "threshold_mm": 5000.0,
             "batch": 1,
