@@ -29,6 +29,14 @@ class Predictor(Protocol):
     def predict(self, frames: Tensor) -> Tensor: ...
 
 
+class Unpainted:
+    """A generator that paints frames as they are: with it, `attack_step` differentiates by the frames themselves."""
+
+    def paint(self, frames: Tensor, canvas: Any) -> Tensor:
+        """The frames."""
+        return frames
+
+
 def attack_step(
     generator: Painter,
     target: Predictor,

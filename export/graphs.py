@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from turncoat.export.attack_step import Objective, attack_step
+from turncoat.export.attack_step import Objective, Unpainted, attack_step
 from turncoat.training.networks import Canvas, Codes, Given
 
 FORWARD = ("predict", "encode", "canvas", "decode", "paint")
@@ -58,13 +58,6 @@ class Graph:
 def graphs_of(network: Any, *, objective: Objective = "squared", precision: str = "fp32") -> list[Graph]:
     """All graphs that a folded network (`export.fold`) can be exported as."""
     return _Builder(network, objective, LOSS_SCALE[precision]).graphs()
-
-
-class _Frames:
-    """A generator that paints its argument as it is: with it the attack step differentiates by the frames."""
-
-    def paint(self, frames: Tensor, canvas: Any) -> Tensor:
-        return frames
 
 
 class _Told:
@@ -153,7 +146,7 @@ class _Builder:
     def _target(
         self, frames: Tensor, reference: Tensor, joint_weight: Tensor, sign: Tensor, *box: Tensor
     ) -> tuple[Tensor, Tensor]:
-        return self._step(_Frames(), box[0] if box else None, frames, None, reference, joint_weight, sign)
+        return self._step(Unpainted(), box[0] if box else None, frames, None, reference, joint_weight, sign)
 
     def _step(self, generator: Any, box: Tensor | None, x: Tensor, canvas: Any, *aim: Tensor) -> tuple[Tensor, Tensor]:
         target = self._target_of(x, box) if self.told else self.network

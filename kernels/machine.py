@@ -1,9 +1,12 @@
 """Which machine and which versions a number came from."""
 
+import json
 import os
 import platform
 from importlib import metadata
 from typing import Any
+
+from turncoat.kernels.files import content_hash
 
 PACKAGES = ("turncoat", "torch", "numpy", "pyarrow", "onnxruntime", "tensorrt")
 
@@ -33,6 +36,16 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     if device.startswith("cuda") and torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name(torch.device(device))
     return facts
+
+
+def fingerprint(device: str = "cpu") -> str:
+    """Sixteen hexadecimal digits that change with the machine or with the packages that compute on it.
+
+    What was measured or verified under one fingerprint holds for no other. Threads are no part of it.
+    """
+    facts = {name: value for name, value in machine(device).items() if name != "threads"}
+    engines = versions("onnx", "tensorrt_rtx", "tensorrt_rtx_cu13", "onnxruntime-gpu")
+    return content_hash(json.dumps([facts, engines], sort_keys=True).encode())[:16]
 
 
 def _processor() -> str:
