@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from turncoat.engine.analysis.control_pairs import PairedError, paired_errors
 from turncoat.engine.analysis.intervals import Clusters, Interval, bootstrap_mean, clusters_of, success_interval
 from turncoat.engine.analysis.members import name_of
 from turncoat.engine.analysis.paired import mcnemar, paired_difference, paired_share_difference, swap_test
@@ -117,6 +118,7 @@ class Comparison:
         pairs: what is compared. sequences, recordings: that the pairs come from.
         success, differences: the answer.
         initial_of_all: the initial error over all shared pairs that could be read, for those left out had the largest.
+        beside: the attack and the controls that both runs have, over the same pairs; empty where there are none.
     """
 
     a: Side
@@ -131,6 +133,7 @@ class Comparison:
     success: SuccessDifference
     initial_of_all: Difference
     differences: tuple[Difference, ...]
+    beside: tuple[PairedError, ...] = ()
 
     def get(self, column: str) -> Difference | None:
         """The difference of one column, if the runs have it."""
@@ -147,6 +150,7 @@ class Comparison:
             "success": _plain(vars(self.success)),
             "initial_of_all": self.initial_of_all.facts(),
             "differences": {one.measure.column: one.facts() for one in self.differences},
+            "beside": {one.name: one.facts() for one in self.beside},
         }
 
 
@@ -202,6 +206,7 @@ def compare_runs(
         success=_success(_fooled(one), _fooled(other), clusters),
         initial_of_all=_difference(INITIAL_OF_ALL, first, second),
         differences=tuple(found for measure in MEASURES if (found := _difference(measure, one, other)).pairs),
+        beside=paired_errors(runs, settings, group, (one, other)),
     )
 
 

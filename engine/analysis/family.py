@@ -91,6 +91,7 @@ def runs_of_pair(
     overrides: Mapping[str, Any] | None = None,
     selection: Selection = SELECTION,
     *,
+    controls: bool | None = None,
     progress: Callable[..., None] | None = None,
     command: str | None = None,
 ) -> tuple[Run, Run]:
@@ -99,6 +100,8 @@ def runs_of_pair(
     Args:
         a, b: runs or weights. data: needed where both are weights; a run knows its own.
         out: folder for runs that are made. attacks: by name. overrides: of the settings, unless one is a run.
+        controls: whether they stand beside attacks that are made; None: if the other side is a run, where that has
+            them, else yes.
     """
     there = [open_run(source) for source in (a, b) if is_run(source)]
     settings = AttackSettings.load(None, {**SETTINGS.model_dump(), **(overrides or {})})
@@ -108,7 +111,8 @@ def runs_of_pair(
             raise ConfigError(f"{there[0].folder} has no setting {unknown[0]!r}; it has {', '.join(known)}.")
         settings, selection = AttackSettings.load(None, info["settings"]), _selection(info["selection"])
         data = data or info["dataset"]["folder"]
-    settings = settings.model_copy(update={"attacks": attacks, "controls": False})
+    controls = settings.controls if controls is None else controls
+    settings = settings.model_copy(update={"attacks": attacks, "controls": controls})
     first, second = attack_family([a, b], data, out, settings, selection, progress=progress, command=command)
     return first, second
 

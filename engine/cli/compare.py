@@ -30,6 +30,13 @@ def compare(
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="Threshold, mm, of runs that are made.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto, of runs that are made.")] = None,
+    controls: Annotated[
+        bool | None,
+        typer.Option(
+            "--controls/--no-controls",
+            help="Controls beside the attacks. Default: yes, unless --per-subject is given.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
 ) -> None:
     """Compare two networks, runs or settings, paired by sample: differences with intervals.
@@ -41,7 +48,7 @@ def compare(
 
     from turncoat.engine.analysis.compare import compare_runs
     from turncoat.engine.analysis.family import SELECTION, runs_of_pair
-    from turncoat.engine.report.differences import comparison_table, success_sentences
+    from turncoat.engine.report.differences import comparison_table, controls_table, success_sentences
     from turncoat.engine.report.plain import rich_table
 
     output = Output(json)
@@ -59,6 +66,7 @@ def compare(
                 tuple(dict.fromkeys([setting, setting_b or setting])),
                 overrides,
                 selection,
+                controls=False if controls is None and per_subject else controls,
                 progress=advance,
                 command=shlex.join(["turncoat", *sys.argv[1:]]),
             )
@@ -66,4 +74,6 @@ def compare(
     output.show(rich_table(comparison_table(found)))
     for sentence in success_sentences(found):
         output.show(sentence)
+    beside = controls_table(found)
+    output.show(rich_table(beside) if beside is not None else "No control is in both runs, so none stands beside.")
     output.finish(found.facts())

@@ -2,6 +2,7 @@
 
 from turncoat.engine.analysis import paper_values
 from turncoat.engine.analysis.compare import Comparison, Difference
+from turncoat.engine.analysis.control_pairs import PairedError
 from turncoat.engine.analysis.seeds import Spread
 from turncoat.engine.analysis.tables import FamilyTables
 from turncoat.engine.report.cells import (
@@ -15,10 +16,11 @@ from turncoat.engine.report.cells import (
     plain,
     points,
     probability,
+    share,
     value,
 )
 from turncoat.engine.report.family import shown
-from turncoat.engine.report.names import counted, short_name
+from turncoat.engine.report.names import CONTROL_NAMES, counted, short_name
 
 _TABLE_4 = ("ssim", "psnr_db", "mse_mean", "mse_sum", "ssim_crop", "psnr_crop_db", "mse_mean_crop",
             "error_initial_mm", "error_final_mm")  # fmt: skip
@@ -37,6 +39,20 @@ def comparison_table(found: Comparison, title: str = "") -> Titled:
     rows = [_success_row(found), _row(found.initial_of_all), *(_row(one) for one in found.differences)]
     columns = ("measure", "pairs", a, b, "B − A")
     return Titled(title or f"{a} (A) and {b} (B), paired by sample", Table((), columns, tuple(rows)), _below(found))
+
+
+def controls_table(found: Comparison) -> Titled | None:
+    """The attack and every control on both sides, a row each; None where no control is in both runs."""
+    if not found.beside:
+        return None
+    a, b = _sides(found)
+    columns = ("measure", "pairs", a, b, "B − A")
+    rows = tuple(row for one in found.beside for row in _beside_rows(one))
+    caption = (
+        "Errors of the float32 reference on the 8-bit frame, for attack and controls alike, over the same pairs. "
+        f"Beyond it: how much further the attack moves the same frame. {INTERVALS}"
+    )
+    return Titled(f"{a} (A) and {b} (B) beside their controls", Table((), columns, rows), caption)
 
 
 def success_sentences(found: Comparison) -> list[str]:
@@ -149,6 +165,20 @@ def _success_row(found: Comparison) -> Row:
     shares = [value(side.scaled(100), 0) for side in (one.a, one.b)]
     cells = [Cell(cell.text + " %", cell.small) for cell in shares]
     return Row("fooled; difference in points", (plain(str(found.pairs)), *cells, points(one.difference)), "total")
+
+
+def _beside_rows(one: PairedError) -> list[Row]:
+    """Error and share of an attack or a control, and how far the attack goes beyond it."""
+    name, pairs = CONTROL_NAMES.get(one.name, one.name), plain(str(one.pairs))
+    shares = (share(one.success_a), share(one.success_b), points(one.success_difference))
+    rows = [
+        Row(f"{name}, mm", (pairs, value(one.a), value(one.b), difference(one.difference)), "total"),
+        Row("fooled; difference in points", (pairs, *shares)),
+    ]
+    if one.beyond is not None:
+        cells = (pairs, value(one.beyond_a), value(one.beyond_b), difference(one.beyond))
+        rows.append(Row("attack beyond it, mm", cells))
+    return rows
 
 
 def _row(one: Difference) -> Row:

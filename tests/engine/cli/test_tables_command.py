@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from fixtures.lively import lively
+from turncoat.engine.analysis import family
 from turncoat.engine.analysis.family import default_networks
 from turncoat.engine.cli import main
 from turncoat.engine.runs import open_run
+from turncoat.engine.sweep import Selection
 from turncoat.training.checkpoint import save_network, shipped_weights
 from turncoat.training.data import open_dataset
 
@@ -136,6 +138,27 @@ def test_compare_says_the_same_of_runs_and_of_weights(
     final = of_runs["differences"]["error_final_mm"]["difference"]["value"]
     for document in (of_weights, of_both):
         assert document["differences"]["error_final_mm"]["difference"]["value"] == pytest.approx(final, rel=1e-3)
+
+
+def test_compare_runs_controls_and_leaves_them_out_when_told_to(
+    weights: dict[str, Path],
+    tiny_dataset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the usual number of frames they are there unasked; a quick look at few frames has none unless asked for."""
+    monkeypatch.setattr(family, "SELECTION", Selection(groups=("everyday",), at_most=2))
+    given = [weights["nsd"], weights["cssl"], "--setting", "paper", "--data", tiny_dataset, *QUICK[2:]]
+    for more, there in (((), True), (("--no-controls",), False), (("--per-subject", 2), False),
+                        (("--per-subject", 2, "--controls"), True)):  # fmt: skip
+        out = tmp_path / " ".join(map(str, more))
+        code, printed, said = run(capsys, "compare", *given, *more, "--out", out)
+        assert code == 0, said
+        controls = set(open_run(out / "runs" / "nsd").rows(attack="control")["control"].tolist())
+        assert controls == ({"random direction", "same subject", "other subjects"} if there else set())
+        assert ("beside their controls" in " ".join(printed.split())) == there
+        assert ("No control is in both runs" in printed) != there
 
 
 def test_compare_uses_what_tables_have_made(
