@@ -12,7 +12,13 @@ EAGER_FACTOR = 10.0  # poses, pictures and codes: or this many times eager float
 COSINE_MEDIAN, COSINE_P1 = 0.9999, 0.99
 GRADIENT_FACTOR = 2.0  # gradients: at most this many times eager float32's own error
 GRADIENT_FLOOR = 1e-5  # below this relative error nobody asks
-REDUCED = {"pose": 10.0, "psnr": 30.0, "code": 0.5, "box": 0.05, "cosine": 0.9}  # means and medians: a sanity check
+REDUCED = {
+    "pose": 10.0,
+    "psnr": 30.0,
+    "code": 0.5,
+    "box": 0.05,
+    "cosine": 0.6,
+}  # means and medians: sanity; their attacks decide
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,7 @@ def _fails_exactly(kind: str, facts: dict[str, float], own: dict[str, float]) ->
         allowed = max(GRADIENT_FLOOR, GRADIENT_FACTOR * own["relative"])
         if facts["cosine_median"] < COSINE_MEDIAN or facts["cosine_p1"] < COSINE_P1:
             return (
-                f"cosine {facts['cosine_median']:.5f} in the median and {facts['cosine_p1']:.4f} at the first percentile, "
+                f"cosine {facts['cosine_median']:.5f} in the median, {facts['cosine_p1']:.4f} at the first percentile, "
                 f"expected {COSINE_MEDIAN} and {COSINE_P1}"
             )
         if facts["relative"] > allowed:

@@ -77,9 +77,8 @@ def measure(asked: Any, truth: Truth, into: Measured, *, whole: bool = False) ->
         aim = (here(truth.reference, rows), truth.weight.to(device), here(truth.sign, rows))
         code = here(truth.appearance[where], rows) if where in truth.appearance else None
         if graph == "predict":
-            frames = (
-                truth.frames if where == "clean" else truth.answers["paint", where.removeprefix("painted ")]["frames"]
-            )
+            painted = where.removeprefix("painted ")
+            frames = truth.frames if painted == where else truth.answers["paint", painted]["frames"]
             return {"pose": asked.predict(here(frames, rows).float(), given=given(rows))}
         if graph == "encode":
             return asked.encode(here(truth.frames, rows), given=given(rows))._asdict()

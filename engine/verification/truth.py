@@ -118,9 +118,8 @@ def truth_of(network: Any, sample: Sample, *, objective: Any = "squared") -> Tru
         answers["predict", "clean"] = {"pose": pose}
         reference = pose.float() + 20 * torch.randn(pose.shape, generator=random)
         aim = (reference.double(), weight.double(), sign.double())
-        pose, gradient = attack_step(
-            Unpainted(), guide(double, given64), frames.double(), None, *aim, objective=objective
-        )
+        target = guide(double, given64)
+        pose, gradient = attack_step(Unpainted(), target, frames.double(), None, *aim, objective=objective)
         answers["target", "clean"] = {"pose": pose, "gradient": gradient}
     canvas, appearance, rgb_gradient = None, {"clean": codes.appearance}, None
     if network.has_decoder:

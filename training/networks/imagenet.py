@@ -132,7 +132,7 @@ def _model_of(weights: dict[str, Tensor]) -> str | None:
     return _BLOCKS.get(("layer1.0.conv3.weight" in weights, *blocks))
 
 
-_BLOCKS = {
+_BLOCKS: dict[tuple[int, ...], str] = {
     (False, 2, 2, 2): "resnet18",
     (False, 3, 4, 6): "resnet34",
     (True, 3, 4, 6): "resnet50",

@@ -1,0 +1,113 @@
+"""turncoat bench."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from turncoat.engine.cli.output import Output
+from turncoat.kernels.errors import ConfigError
+
+
+def bench(
+    what: Annotated[str, typer.Argument(help="latency: how long every backend of a bundle takes.")],
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `turncoat export` made.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for latency.json, .md and .png.")] = None,
+    batch: Annotated[str, typer.Option(help="Batch sizes.")] = "1,8,32",
+    backend: Annotated[
+        list[str] | None, typer.Option("--backend", help="Only this backend; repeatable. Default: all that are here.")
+    ] = None,
+    calls: Annotated[int, typer.Option(min=5, help="Calls of every backend in every case, at most.")] = 200,
+    seconds: Annotated[float, typer.Option(min=0.1, help="For one case, all backends together, at most.")] = 30.0,
+    weights: Annotated[str | None, typer.Option(help="Original weights, where they are not shipped ones.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of CPU backends. Default: all cores.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
+) -> None:
+    """Measure latency: percentiles, throughput and cold start of every backend, against plain PyTorch, interleaved."""
+    import torch
+
+    from turncoat.engine.latency import Case, PlainSession, measure_latency
+    from turncoat.engine.latency.report import document, write_report
+    from turncoat.engine.runtime import available_backends, open_session
+    from turncoat.engine.verification.truth import invented_sample
+    from turncoat.engine.verification.verify import source_of
+    from turncoat.export.bundle import open_bundle
+    from turncoat.kernels.device import find_device
+
+    if what != "latency":
+        raise ConfigError(f"There is nothing called {what!r} to measure; the benchmark is `turncoat bench latency`.")
+    output = Output(json)
+    batches = _numbers(batch)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    bundle = open_bundle(folder)
+    network, _ = source_of(bundle, weights)
+    place = find_device(device)
+    here = available_backends(bundle, device=device)
+    names = backend or [name for name, missing in here.items() if not missing]
+    for name in names:
+        if here.get(name, f"choose from {', '.join(here)}"):
+            raise ConfigError(f"The backend {name!r} cannot run: {here.get(name, f'choose from {", ".join(here)}')}.")
+    sessions: dict[str, Any] = {PlainSession.backend: lambda: PlainSession(_again(network), place)}
+    for name in names:
+        sessions[name] = lambda name=name: open_session(bundle, backend=name, device=device, threads=threads)
+    verbs = ["predict"] * network.has_regressor + ["gradient"] * ("attack" in {g.split("-b")[0] for g in bundle.graphs})
+    cases = [Case(verb, size) for verb in verbs for size in batches]
+    sample = invented_sample(network, max(batches))
+    with output.progress("measuring", "cases") as advance:
+        found = measure_latency(sessions, network, sample, cases, calls=calls, seconds=seconds, progress=advance)
+    table = Table(title=f"{bundle.name}, {bundle.info['preset']} size, {bundle.precision}", title_justify="left")
+    for heading in (
+        "",
+        "batch",
+        "backend",
+        "p50 ms",
+        "p90",
+        "p95",
+        "p99",
+        "p99.9",
+        "samples/s",
+        "first s",
+        "times plain",
+    ):
+        table.add_column(heading, justify="left" if heading in ("", "backend") else "right")
+    shown = None
+    for one in found:
+        if shown not in (None, one.case):
+            table.add_section()
+        percentiles = [one.percentiles.get(p) for p in (50, 90, 95, 99, 99.9)]
+        table.add_row(
+            one.case.verb if shown != one.case else "",
+            str(one.case.batch) if shown != one.case else "",
+            one.backend,
+            *("" if value is None else f"{value:.3g}" for value in percentiles),
+            f"{one.per_second:.0f}",
+            f"{one.first_s:.2f}",
+            f"{one.ratio:.2f}" + ("" if one.stable else " (never stable)"),
+        )
+        shown = one.case
+    output.show(table)
+    result = document(bundle, found, device, threads or torch.get_num_threads())
+    if out is not None:
+        write_report(out, result, found)
+        output.show(f"Written: {out / 'latency.json'}, latency.md, latency.png")
+    output.finish(result)
+
+
+def _again(network: Any) -> Any:
+    """A copy of a network, so that its memory layout can be its own."""
+    import copy
+
+    return copy.deepcopy(network)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        numbers = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        numbers = []
+    if not numbers or numbers[0] < 1:
+        raise ConfigError(f"--batch is {text!r}; give positive numbers with commas between them, e.g. 1,8,32.")
+    return numbers

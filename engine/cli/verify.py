@@ -1,0 +1,120 @@
+"""turncoat verify."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from turncoat.engine.cli.output import Output
+from turncoat.kernels.errors import ConfigError
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `turncoat export` made.")],
+    dataset: Annotated[
+        Path | None, typer.Option("--data", help="Dataset with frames of the network's size. Default: the demo's.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Held-out frames that every graph is run on.")] = 128,
+    attack_frames: Annotated[
+        int, typer.Option(min=0, help="Frames on which a reduced precision is judged by its attacks; 0: none.")
+    ] = 200,
+    backend: Annotated[
+        list[str] | None, typer.Option("--backend", help="Only this backend; repeatable. Default: all that are here.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Original weights, where they are not shipped ones.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Run every batch size on every frame.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of CPU backends.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
+) -> None:
+    """Hold every backend's answers against float64: poses, pictures, codes, gradients, and attacks.
+
+    The verdicts go into bundle.json; `auto` uses no backend that failed. Exit code 1: one of them did.
+    """
+    from turncoat.engine.runtime import available_backends, open_session
+    from turncoat.engine.verification import verify_bundle
+    from turncoat.engine.verification.truth import draw_sample, invented_sample
+    from turncoat.engine.verification.verify import source_of
+    from turncoat.export.bundle import open_bundle
+
+    output = Output(json)
+    bundle = open_bundle(folder)
+    network, origin = source_of(bundle, weights)
+    data = _dataset(dataset) if dataset is not None or network.settings.preset == "studio" else None
+    sample = invented_sample(network, frames) if data is None else draw_sample(data, network, frames)
+    attacked = None if data is None or attack_frames == 0 else draw_sample(data, network, attack_frames)
+    here = available_backends(bundle, device=device)
+    names = backend or [name for name, missing in here.items() if not missing]
+    for name in names:
+        if name not in here:
+            raise ConfigError(f"There is no backend {name!r}; choose from {', '.join(here)}.")
+    with output.progress("verifying", "parts") as advance:
+        verdicts = verify_bundle(
+            bundle,
+            network,
+            names,
+            lambda name: open_session(bundle, backend=name, device=device, threads=threads),
+            sample,
+            attack_sample=attacked,
+            whole=whole,
+            progress=advance,
+        )
+    output.show(f"Compared with {origin} in float64, {frames} {'random pictures' if data is None else 'frames'}.")
+    for verdict in verdicts.values():
+        output.show(_table(verdict))
+        for setting, facts in (verdict.attack or {}).items():
+            output.show(
+                f"  attack {setting}: fooled {facts['success']:.0%} of {facts['samples']}, float32 steps "
+                f"{facts['success_float32']:.0%}; difference {facts['low']:+.1%} to {facts['high']:+.1%}; confirmed at "
+                f"first check: {'-' if facts['confirmed_first'] is None else format(facts['confirmed_first'], '.0%')}"
+            )
+        for reason in verdict.reasons:
+            output.show(f"  [red]failed[/red] {reason}")
+    for name, missing in here.items():
+        if missing:
+            output.show(f"not here: {name} ({missing})")
+    output.finish({"origin": origin, "frames": frames, "backends": {n: v.facts() for n, v in verdicts.items()}})
+    if not all(verdict.passed for verdict in verdicts.values()):
+        raise typer.Exit(1)
+
+
+def _dataset(folder: Path | None) -> Any:
+    from turncoat.training.data import open_dataset
+
+    if folder is not None:
+        return open_dataset(folder)
+    for candidate in (Path("data"), *sorted(Path("runs/demo").glob("data*"))):
+        if (candidate / "dataset.json").is_file():
+            return open_dataset(candidate)
+    raise ConfigError(
+        "Frames to verify on are missing: name a dataset with --data, or make a small one in half a minute with "
+        "`turncoat render --preset demo --out data`."
+    )
+
+
+def _table(verdict: Any) -> Table:
+    state = "[green]passed[/green]" if verdict.passed else "[red]failed[/red]"
+    table = Table(title=f"{verdict.backend} ({verdict.precision}): {state}", title_justify="left")
+    table.add_column("graph")
+    for heading in ("frames", "largest", "mean", "dB, least", "cosine, median", "first percentile", "error / eager's"):
+        table.add_column(heading, justify="right")
+    for check in verdict.checks:
+        facts = check.facts
+        unit = " mm" if check.output == "pose" else ""
+        ratio = facts["relative"] / max(facts["eager_relative"], 1e-30) if "relative" in facts else None
+        table.add_row(
+            f"{'[red]' if check.failed else ''}{check.name}",
+            str(check.samples),
+            _number(facts.get("largest"), unit),
+            _number(facts.get("mean"), unit),
+            "" if "psnr" not in facts else f"{facts['psnr']:.1f}",
+            "" if "cosine_median" not in facts else f"{facts['cosine_median']:.6f}",
+            "" if "cosine_p1" not in facts else f"{facts['cosine_p1']:.4f}",
+            "" if ratio is None else f"{ratio:.2f}",
+        )
+    return table
+
+
+def _number(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:.2g}{unit}"
