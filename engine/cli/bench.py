@@ -48,8 +48,9 @@ def bench(
     here = available_backends(bundle, device=device)
     names = backend or [name for name, missing in here.items() if not missing]
     for name in names:
-        if here.get(name, f"choose from {', '.join(here)}"):
-            raise ConfigError(f"The backend {name!r} cannot run: {here.get(name, f'choose from {", ".join(here)}')}.")
+        missing = here.get(name, f"there is none of that name; choose from {', '.join(here)}")
+        if missing:
+            raise ConfigError(f"The backend {name!r} cannot run: {missing}.")
     sessions: dict[str, Any] = {PlainSession.backend: lambda: PlainSession(_again(network), place)}
     for name in names:
         sessions[name] = lambda name=name: open_session(bundle, backend=name, device=device, threads=threads)
