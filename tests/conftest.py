@@ -33,3 +33,37 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from fixtures.tiny import write_tiny_dataset
 
     return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "dataset")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported network for frames of `tiny_dataset` (see fixtures/lively.py). Copy it to change it."""
+    return _shared_bundle(tiny_dataset, tmp_path_factory, "fp32")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_half(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same network in half precision. Copy it to change it."""
+    return _shared_bundle(tiny_dataset, tmp_path_factory, "fp16")
+
+
+def _shared_bundle(dataset: Path, factory: pytest.TempPathFactory, precision: str) -> Path:
+    """One bundle for all test workers: the first makes it, the others wait."""
+    pytest.importorskip("onnxscript", reason="export needs onnx and onnxscript: pip install 'turncoat[cpu]'")
+    from filelock import FileLock
+
+    from fixtures.lively import lively_bundle
+
+    common = factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else factory.getbasetemp()
+    folder = common / f"lively-{precision}"
+    with FileLock(f"{folder}.lock"):
+        bundle = folder / "bundle"
+        return bundle if (bundle / "bundle.json").is_file() else lively_bundle(folder, dataset, precision)
+
+
+@pytest.fixture
+def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes of who it is take two steps: for tests of evaluations that are not about them."""
+    from turncoat.training import identity
+
+    monkeypatch.setattr(identity, "FITTED", identity.FITTED.model_copy(update={"steps": 2}))
