@@ -8,8 +8,6 @@ Every step leaves what it made in the demo's folder under a name that says what 
 it there, and a killed one goes on where it stopped.
 """
 
-import hashlib
-import json
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -22,10 +20,8 @@ from rich.table import Table
 from turncoat.engine.attack import AttackSettings
 from turncoat.engine.report import write_report
 from turncoat.engine.report.terminal import terminal_tables
-from turncoat.engine.runs import Run, open_run
-from turncoat.engine.sweep import Selection, attack_dataset
-from turncoat.kernels.errors import DataError
-from turncoat.kernels.version import VERSION
+from turncoat.engine.runs import Run
+from turncoat.engine.sweep import Selection, attack_dataset, finished_run, place_of_run
 from turncoat.training.checkpoint import load_network
 from turncoat.training.data import Dataset, open_dataset
 
@@ -172,16 +168,8 @@ def _render(folder: Path, stage: _Stage, workers: int | None) -> Dataset:
 
 def _attack(folder: Path, stage: _Stage, generator: Any, dataset: Dataset, command: str) -> Run:
     """A run in a folder named after everything that decides its rows; gone on with if it was killed."""
-    decides = [
-        VERSION,
-        SETTINGS.model_dump(mode="json"),
-        vars(SELECTION),
-        dataset.info.get("fingerprint"),
-        getattr(generator, "weights_hash", ""),
-    ]
-    key = hashlib.sha256(json.dumps(decides, sort_keys=True, default=list).encode()).hexdigest()[:8]
-    place = folder / f"run-{key}"
-    run = _finished(place)
+    place = place_of_run(folder, generator, dataset, SETTINGS, SELECTION)
+    run = finished_run(place)
     cached = run is not None
     if run is None:
         with stage.screen.progress("attacking", "parts") as advance:
@@ -198,14 +186,6 @@ def _attack(folder: Path, stage: _Stage, generator: Any, dataset: Dataset, comma
     attacked = f"{run.info['selection']['frames']} frames, {', '.join(SETTINGS.attacks)}, with controls, in {place}"
     stage.done("attack", attacked, cached)
     return run
-
-
-def _finished(place: Path) -> Run | None:
-    try:
-        run = open_run(place)
-    except DataError:
-        return None
-    return run if run.complete else None
 
 
 def _report(run: Run, stage: _Stage, generator: Any, dataset: Dataset) -> Path:

@@ -1,9 +1,10 @@
-"""Every shipped network again, from nothing but the datasets: train, fit, choose step sizes, measure, write the card.
+"""Every shipped network again, from nothing but the datasets: train, fit, choose step sizes, attack, measure, card.
 
     reproduce("cssl", data="data", decorrelated="data-decorrelated", out="runs/weights")
 
-What each name means is `RECIPES`; everything else is a default of the methods and of preset studio. Each stage leaves a
-file under its own name, so a second call finds it there and a killed one goes on where it stopped.
+What each name means is `RECIPES`; everything else is a default of the methods and of preset studio. Training, weights
+and attacks stay in the network's folder, so a second call finds them there and a killed one goes on where it stopped.
+What is measured last takes minutes and is measured anew.
 """
 
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
+from turncoat.engine.analysis.card_numbers import attack_numbers
 from turncoat.engine.attack import APPEARANCE_ATTACKS, AttackSettings
 from turncoat.engine.attack.step_size import record_step_sizes
-from turncoat.engine.sweep import step_sizes_of
+from turncoat.engine.runs import Run
+from turncoat.engine.sweep import Selection, attack_dataset, finished_run, place_of_run, step_sizes_of
 from turncoat.kernels.device import find_device
 from turncoat.kernels.errors import ConfigError
 from turncoat.kernels.files import write_json
@@ -62,6 +65,10 @@ IMAGES = 400_000
 FITTED = RegressorSettings()
 MEASURED = EvaluationSettings(poses=2000, pictures=400)
 STUDIED = LabelStudySettings()
+ATTACKED = AttackSettings(attacks=("paper", "natural"), iterations=200, precision="auto")
+"""Attacks whose numbers a card holds, with all controls; those of `turncoat demo`."""
+FRAMES = 100
+"""Held-out everyday frames that are attacked for a card, as many of every subject."""
 
 
 class Screen(Protocol):
@@ -85,6 +92,7 @@ def reproduce(
     seed: int = 0,
     threads: int = 2,
     device: str = "auto",
+    frames: int = FRAMES,
 ) -> Path:
     """Make the network `name` into ``out/name/name.safetensors`` with its card beside it; ``name-seedN`` for a seed.
 
@@ -92,6 +100,7 @@ def reproduce(
     decorrelated: dataset of that recipe, for networks that are trained on it.
     images: frames to see in training.
     device: of every stage: a torch device, or "auto": a GPU where there is one.
+    frames: held-out everyday frames to attack, for the card; 0 for none. Networks that cannot repaint are not attacked.
 
     Raises:
         ConfigError: an unknown name, no such device, or no decorrelated dataset where one is needed.
@@ -113,7 +122,7 @@ def reproduce(
     stages.train(images, seed)
     stages.fit_regressor()
     stages.choose_step_sizes()
-    stages.measure()
+    stages.measure(stages.attack(frames) if frames else None)
     return stages.weights
 
 
@@ -201,11 +210,31 @@ class _Stages:
             choices = step_sizes_of(str(self.weights), self.measured, settings, progress=advance)
         record_step_sizes(self.weights, choices)
 
-    def measure(self) -> None:
-        """Evaluation, label study and trend, into the card."""
+    def attack(self, frames: int) -> Run | None:
+        """The run of attacks on about so many frames, with controls; gone on with if it was killed."""
+        network = load_network(self.weights, device=self.place)
+        if not network.has_decoder:
+            return None
+        torch.set_num_threads(self.threads)
+        rows = self.measured.select(split="held-out", group="everyday")
+        subjects = len(set(self.measured.column("subject")[rows].tolist()))
+        selection = Selection(groups=("everyday",), at_most=max(1, round(frames / subjects)))
+        settings = ATTACKED.model_copy(update={"device": str(self.place)})
+        place = place_of_run(self.folder, network, self.measured, settings, selection)
+        run = finished_run(place)
+        if run is not None:
+            return run
+        with self.screen.progress("attacking", "samples") as advance:
+            return attack_dataset(network, self.measured, settings, place, selection=selection, resume=True,
+                                  progress=advance, command=self.command)  # fmt: skip
+
+    def measure(self, attacked: Run | None) -> None:
+        """Evaluation, label study and trend, into the card, with the numbers of the attacks."""
         network = load_network(self.weights, device=self.place)
         torch.set_num_threads(self.threads)
         found: dict[str, Any] = {"run": run_facts(self.run)}
+        if attacked is not None:
+            found["attacks"] = attack_numbers([attacked], network.weights_hash)
         with self.screen.progress("evaluating", "frames") as advance:
             beside = find_ceiling(network)
             found["evaluation"] = evaluate(network, self.measured, MEASURED, ceiling=beside, progress=advance)

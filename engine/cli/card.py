@@ -23,6 +23,7 @@ def card(
     What is not given stays as the present card has it, while the weights are the same. Paths of this machine become
     file names.
     """
+    from turncoat.engine.analysis.card_numbers import attack_numbers
     from turncoat.training.cards import card_path, read_card, run_facts, update_card
     from turncoat.training.checkpoint import check_output_file, load_network
 
@@ -39,9 +40,7 @@ def card(
     if labels is not None:
         parts["labels"] = _document(labels, "label study", network.weights_hash)
     if attack:
-        parts["attacks"] = {
-            name: line for each in attack for name, line in _attacks(each, network.weights_hash).items()
-        }
+        parts["attacks"] = attack_numbers(attack, network.weights_hash)
     path = update_card(network, **parts)
     written = read_card(path)
     output.show(f"Card: {path}")
@@ -66,53 +65,3 @@ def _document(path: Path, kind: str, weights_hash: str | None) -> dict[str, Any]
     if weights_hash is not None and document["weights_hash"] != weights_hash:
         raise DataError(f"{path} was measured on other weights; measure these, or choose another file.")
     return document
-
-
-def _attacks(folder: Path, weights_hash: str) -> dict[str, Any]:
-    """What an attack run says of every setting and group, with its controls; groups are never pooled."""
-    from turncoat.engine.analysis.summary import summaries
-    from turncoat.engine.runs import open_run
-    from turncoat.kernels import DataError
-
-    run = open_run(folder)
-    for who in ("generator", "target"):
-        if run.info[who]["weights_hash"] != weights_hash:
-            raise DataError(f"{folder} attacks other weights; choose a run whose generator and target are these.")
-    facts = {"selection": run.info["selection"], "dataset": {"fingerprint": run.info["dataset"]["fingerprint"]}}
-    found: dict[str, Any] = {}
-    for group in run.info["selection"]["groups"]:
-        for summary in summaries(run, group=group):
-            numbers = summary.facts()
-            kept = {name: numbers[name] for name in _KEPT}
-            key = f"{summary.setting}, {group}"
-            if summary.control is None:
-                found[key] = kept | facts | {"group": group, "setting": summary.setting, "controls": {}}
-            else:  # controls that depend on no attack carry their family's name as setting
-                mine = [
-                    k for k, one in found.items() if one["group"] == group and _beside(summary.setting, one["setting"])
-                ]
-                for one in mine:
-                    found[one]["controls"][summary.control] = kept
-    return found
-
-
-def _beside(control: str, attack: str) -> bool:
-    """Whether a control of this setting stands beside an attack of that."""
-    family = "colours" if attack.startswith("colours") else "codes"
-    return control in (attack, family)
-
-
-_KEPT = (
-    "frames",
-    "attacked",
-    "sequences",
-    "past_before",
-    "success",
-    "error_initial_mm",
-    "error_final_mm",
-    "error_pa_mm",
-    "judge_error_mm",
-    "iterations",
-    "psnr_db",
-    "ssim",
-)

@@ -22,16 +22,19 @@ def reproduce(
     seed: Annotated[int, typer.Option(help="another start and other batches; the name says so", min=0)] = 0,
     threads: Annotated[int, typer.Option(help="processor threads", min=1)] = 2,
     device: Device = "auto",
+    frames: Annotated[
+        int | None, typer.Option(help="held-out everyday frames to attack for the card; 100 by default, 0: none", min=0)
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else there")] = False,
 ) -> None:
-    """Train a shipped network again, fit its regressor, choose its step sizes, measure it and write its card.
+    """Train a shipped network again, fit its regressor, choose its step sizes, attack and measure it, write its card.
 
     Call it again after an interruption: what is done is found there, training goes on from its last checkpoint.
     """
     import os
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported; see `turncoat train`
-    from turncoat.engine.reproduce import IMAGES
+    from turncoat.engine.reproduce import FRAMES, IMAGES
     from turncoat.engine.reproduce import reproduce as make
 
     output = Output(json)
@@ -45,6 +48,7 @@ def reproduce(
         seed=seed,
         threads=threads,
         device=device,
+        frames=FRAMES if frames is None else frames,
     )
     output.show(f"Made {weights}; to ship it, copy it and its card to training/weights.")
     output.finish({"weights": str(weights), "card": str(weights.with_suffix(".json"))})

@@ -12,6 +12,7 @@ from turncoat.engine import demo
 from turncoat.engine.attack import AttackSettings
 from turncoat.engine.cli import main
 from turncoat.engine.cli.output import Output
+from turncoat.engine.runs import open_run
 from turncoat.engine.sweep import Selection
 from turncoat.kernels.errors import DataError
 
@@ -93,7 +94,7 @@ def test_a_demo_of_other_weights_leaves_the_first_run_alone(toy: ToyNetwork, tmp
     rows = first.run.table()
     other = demo.run_demo(tmp_path / "demo", network=ToyNetwork(1500.0, ToyStatistics()), screen=QUIET)
     assert other.run.folder != first.run.folder
-    assert demo.open_run(first.run.folder).table().equals(rows)
+    assert open_run(first.run.folder).table().equals(rows)
 
 
 def test_a_page_older_than_the_code_that_writes_it_is_written_again(toy: ToyNetwork, tmp_path: Path) -> None:
