@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from turncoat.kernels import DataError
 from turncoat.kernels.device import exact_float32
@@ -13,6 +14,15 @@ from turncoat.training.data.tensors import as_float
 from turncoat.training.networks import Codes, Disentangled, guided_by
 
 Progress = Callable[..., None]
+CODES = ("pose_code", "appearance")
+"""The two codes that are asked about pose and about people."""
+
+
+class Encoded(NamedTuple):
+    """codes: name -> (N, C) float32, for the dataset's `rows` (N,)."""
+
+    rows: np.ndarray
+    codes: dict[str, Tensor]
 
 
 class EncodedRows(NamedTuple):
@@ -24,6 +34,11 @@ class EncodedRows(NamedTuple):
     codes: Codes
     rows: np.ndarray
     unreadable: int
+
+
+def by_name(rows: np.ndarray, codes: Codes) -> Encoded:
+    """The two codes `CODES` of the dataset's `rows` (N,)."""
+    return Encoded(rows, {name: getattr(codes, name) for name in CODES})
 
 
 @exact_float32()

@@ -32,9 +32,10 @@ from turncoat.training.evaluation import (
     summarise,
 )
 from turncoat.training.evaluation.cells import cells, spread
+from turncoat.training.evaluation.people import People
 from turncoat.training.evaluation.poses import mean_pose_errors
 from turncoat.training.evaluation.summary import Measured
-from turncoat.training.networks import guided_by
+from turncoat.training.networks import Codes, guided_by
 from turncoat.training.targets import check_targets
 
 __all__ = ["LEGEND", "THRESHOLD_MM", "EvaluationSettings", "bootstrap", "evaluate"]
@@ -56,6 +57,10 @@ LEGEND = {
     "unpainted": "how far the prediction moves when the person is not painted at all: the empty background",
     "low, high, clustered_by": "95 % interval: whole sequences are drawn, and whole motion clips (motion_id), and the "
     "wider is kept, of which clustered_by says which; of shares at least Wilson's; null: fewer than 3 of either",
+    "identity": "how often probes are right about who it is, on held-out and validation sequences of people that were "
+    "trained on; asked of true_pose (joints), true_lengths (of bones), true_directions (of all bones), true_limbs (of "
+    "those of arms and legs alone) too; over_true_pose: accuracy minus that of the probe which tells most from "
+    "true_pose or true_lengths, paired by frame",
     "sequences, motions": "different sequences, and different motion clips (motion_id) they play",
 }
 """What the names in a document mean where they could be read otherwise."""
@@ -69,12 +74,15 @@ class EvaluationSettings(Settings):
     splits: of the dataset; all that are there but the training split, where None.
     poses: frames of each split and group for pose errors, spread evenly; all where None.
     pictures: frames of each split and group for pictures, masks and the initial error; a subset of those.
+    identity: training frames, spread evenly, whose codes the probes of who it is are fitted on; none are where it is 0.
+        [choice]
     draws: bootstrap draws of sequences and of motion clips, for the 95 % intervals.
     """
 
     splits: tuple[str, ...] | None = None
     poses: int | None = Field(None, ge=1)
     pictures: int = Field(800, ge=1)
+    identity: int = Field(8000, ge=0)
     batch: int = Field(32, ge=1)
     draws: int = Field(1000, ge=1)
     seed: int = 0
@@ -95,8 +103,9 @@ def evaluate(
 
     Returns:
         a JSON-ready document: ``splits[split][group]`` with ``poses``, ``pictures`` (each a name -> {mean, low, high,
-        clustered_by}; some with a median), ``joints``, ``actions`` and ``not walking``; beside it what was measured
-        with what, ``targets`` (what was asked, what was measured, whether it holds), ``notes`` and a ``legend``.
+        clustered_by}; some with a median), ``joints``, ``actions`` and ``not walking``; ``identity`` (`who_is_it`, []
+        where nobody is asked); beside it what was measured with what, ``targets`` (what was asked, what was measured,
+        whether it holds), ``notes`` and a ``legend``.
         ``group_mean_pose_*`` are None where the dataset has no training frames of a group, ``supervised_mm`` and
         ``mpjpe_of_supervised`` without a ceiling. A network without a decoder has no ``pictures``.
 
@@ -114,7 +123,9 @@ def evaluate(
     measured = list(cells(dataset, settings.splits, settings.poses))
     if not measured:
         raise DataError("The dataset has no frames outside its training split; choose other splits.")
-    total = sum(len(rows) for _, _, rows in measured)
+    people = People(dataset, [split for split, _, _ in measured], settings.identity)
+    notes = [*notes, f"Nobody was asked who it is: {people.reason}."] if people.reason else notes
+    total = sum(len(rows) for _, _, rows in measured) + len(people.rows)
     done = unreadable = 0
     splits: dict[str, dict[str, Any]] = {}
     for split, group, rows in measured:
@@ -122,13 +133,19 @@ def evaluate(
         for frames, valid, bad in dataset.frames_in_order(rows, settings.batch):
             unreadable += len(bad)
             if len(valid):
-                cell.measure(frames, valid)
+                people.keep(split, group, valid, cell.measure(frames, valid))
             done += len(valid) + len(bad)
             if progress is not None:
                 progress(done, total, split=split, group=group)
         if not cell.kept:
             raise DataError(f"No frame of split {split!r}, group {group!r} could be read; render the dataset again.")
         splits.setdefault(split, {})[group] = cell.summary()
+
+    def advance(step: int, _: int) -> None:
+        if progress is not None:
+            progress(done + step, total, split="train", group="all")
+
+    identity, damaged = people.answer(network, draws=settings.draws, progress=advance)
     return {
         "kind": "evaluation",
         "weights_hash": network.weights_hash,
@@ -137,11 +154,12 @@ def evaluate(
         "settings": settings.model_dump(mode="json"),
         "ceiling": None if ceiling is None else {"name": ceiling.path.stem, "weights_hash": ceiling.weights_hash},
         "threshold_mm": THRESHOLD_MM,
-        "unreadable": unreadable,
+        "unreadable": unreadable + damaged,
         "notes": notes,
         "legend": LEGEND,
         "targets": check_targets(splits, given=network.needs_given),
         "splits": splits,
+        "identity": identity,
     }
 
 
@@ -173,8 +191,8 @@ class _Cell:
         self.batches: list[_Batch] = []
 
     @torch.no_grad()
-    def measure(self, pixels: np.ndarray, rows: np.ndarray) -> None:
-        """Pose errors of frames uint8 (N, 3, H, W), picture errors of those of them that are wanted."""
+    def measure(self, pixels: np.ndarray, rows: np.ndarray) -> Codes:
+        """Pose errors of frames uint8 (N, 3, H, W), picture errors of those of them that are wanted; their codes."""
         device = self.network.device
         frames = as_float(pixels, device)
         codes = guided_by(self.network, self.dataset, rows, device).encode(frames)
@@ -197,12 +215,13 @@ class _Cell:
         pictures = {}
         if len(chosen):
             index = torch.from_numpy(chosen).to(device)
-            codes = type(codes)(*(tensor[index] for tensor in codes))
-            pictures = picture_errors(self.network, self.dataset, rows[chosen], frames[index], codes, clean[index])
+            some = Codes(*(tensor[index] for tensor in codes))
+            pictures = picture_errors(self.network, self.dataset, rows[chosen], frames[index], some, clean[index])
             pictures["own_mpjpe"] = poses["mpjpe"][index]
         self.batches.append(_Batch(_home(poses), (joints[0].cpu(), joints[1].cpu()), _home(pictures)))
         self.kept.append(rows)
         self.pictured.append(rows[chosen])
+        return codes
 
     def summary(self) -> dict[str, Any]:
         """Means and intervals of all that was measured."""

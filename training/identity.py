@@ -1,8 +1,9 @@
 """Who is in a picture, read from its codes: the other half of the leak (methods section 5).
 
-A pose code that is only about pose tells nobody apart. Two probes ask it: a linear one, and the pose regressor's own
-layers with a class a person. Both are fitted on training sequences and scored on sequences that they never saw, beside
-what knowing nothing scores.
+A pose code that is only about pose tells nobody apart, unless a pose does: bodies differ, so a true pose tells people
+apart too, and is asked as well (`turncoat.training.evaluation.people`). Two probes ask: a linear one, and one of two
+hidden layers. Both are fitted on training sequences and scored on sequences that they never saw, beside what knowing
+nothing scores.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -14,26 +15,23 @@ from torch.nn import functional as F
 
 from turncoat.kernels import DataError
 from turncoat.training.data import Dataset
-from turncoat.training.evaluation import clusters_at, share
-from turncoat.training.networks import NetworkSettings, hidden_layers
-from turncoat.training.pose_regressor import Progress, RegressorSettings, minimise
+from turncoat.training.encoding import Encoded
+from turncoat.training.evaluation import clusters_at, share, share_difference
+from turncoat.training.networks import hidden_layers, preset
+from turncoat.training.pose_regressor import RegressorSettings, minimise
 
 Kind = Literal["linear", "mlp"]
 PROBES: tuple[Kind, ...] = ("linear", "mlp")
-CODES = ("pose_code", "appearance")
 SCORED = ("held-out", "validation")
 """Splits whose sequences a probe is scored on: other recordings of the people that were trained on."""
 PENALTY = 1e-3
 """Weight of the squared weights beside the mean cross-entropy of a linear probe, on standardised codes. [choice]"""
 MOST = 20_000
 """A linear probe is fitted on at most so many training frames, spread evenly: it looks at all at once. [choice]"""
-
-
-class Encoded(NamedTuple):
-    """codes: name -> (N, C) float32, for the dataset's `rows` (N,)."""
-
-    rows: np.ndarray
-    codes: dict[str, Tensor]
+LAYERS = preset("studio", regressor_hidden=256, regressor_layers=2, regressor_dropout=0.3)
+"""Whose `regressor_*` the probe of two hidden layers has, for every network the same. [choice]"""
+FITTED = RegressorSettings(steps=400, batch=256, learning_rate=3e-3)
+"""How it is fitted; more steps do not tell more. [choice]"""
 
 
 class Probe(NamedTuple):
@@ -73,20 +71,12 @@ def people_columns(dataset: Dataset, rows: np.ndarray) -> list[str]:
 
 
 def fit_probe(
-    kind: Kind,
-    shape: NetworkSettings,
-    train: Encoded,
-    column: str,
-    dataset: Dataset,
-    code: str,
-    settings: RegressorSettings,
-    progress: Progress | None = None,
-    device: torch.device | str = "cpu",
+    kind: Kind, train: Encoded, column: str, dataset: Dataset, code: str, *, device: torch.device | str = "cpu"
 ) -> Probe:
-    """Fit a probe of the dataset's `column` from a code of the training frames.
+    """Fit a probe of the dataset's `column` from a code of the training frames, seeded alike every time.
 
-    kind: "linear": multinomial logistic regression by L-BFGS with a small penalty; "mlp": the layers of the pose
-        regressor of `shape`, cross-entropy, the same optimiser and steps as `settings` gives a regressor.
+    kind: "linear": multinomial logistic regression by L-BFGS with a small penalty; "mlp": two hidden layers of
+        `LAYERS`, cross-entropy, fitted as `FITTED` says.
     device: where it is fitted and stays.
 
     Raises:
@@ -99,56 +89,83 @@ def fit_probe(
     mean, std = codes.mean(0), codes.std(0).clamp(min=1e-6)
     layers: torch.nn.Module
     with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(FITTED.seed)
         if kind == "linear":
             some = torch.linspace(0, len(codes) - 1, min(MOST, len(codes))).long().to(codes.device)
             layers = _logistic((codes[some] - mean) / std, wanted[some], len(names))
-            if progress is not None:
-                progress(settings.steps, settings.steps)
         else:
             standardised = (codes - mean) / std
-            layers = hidden_layers(shape, codes.shape[1], len(names)).to(codes.device)
+            layers = hidden_layers(LAYERS, codes.shape[1], len(names)).to(codes.device)
 
             def loss(batch: Tensor) -> Tensor:
                 return F.cross_entropy(layers(standardised[batch]), wanted[batch])
 
-            minimise(layers, loss, len(codes), settings, progress)
+            minimise(layers, loss, len(codes), FITTED)
     commonest = int(np.bincount(index).argmax())
     return Probe(column, code, kind, names, commonest, mean, std, layers.eval().requires_grad_(False))
 
 
-def score_probe(
-    probe: Probe, dataset: Dataset, tests: dict[tuple[str, str], Encoded], *, draws: int = 1000
-) -> dict[str, Any]:
-    """How often a probe is right about people it knows, on sequences it never saw.
+class Told(NamedTuple):
+    """What a probe said of frames of people it knows, on the splits `SCORED`, all (N,).
 
-    tests: (split, group) -> codes of the frames that are measured; people who were not trained on are left out.
-
-    Returns:
-        accuracy {mean, low, high} over the splits `SCORED`, None if they have no such frames; of each split; and
-        chance: one_of (1 / people) and most_common (what always naming the commonest person scores).
+    rows: of the dataset. split, group: of which cell. wanted: who it is, as a place in the probe's names. right: bool.
     """
-    names = dataset.column(probe.of)
-    found: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
-    for (split, _), test in tests.items():
+
+    rows: np.ndarray
+    split: np.ndarray
+    group: np.ndarray
+    wanted: np.ndarray
+    right: np.ndarray
+
+
+def ask(probe: Probe, dataset: Dataset, tests: dict[tuple[str, str], Encoded]) -> Told:
+    """Ask a probe who is in the frames of `tests`, (split, group) -> codes; people it never saw are left out."""
+    names, found = dataset.column(probe.of), []
+    for (split, group), test in tests.items():
         wanted = probe.places(names[test.rows].astype(str))
         keep = wanted >= 0
-        if keep.any():
-            right = probe.tell(test.codes[probe.code]) == wanted
-            for name in (split, "scored") if split in SCORED else (split,):
-                found.setdefault(name, []).append((test.rows[keep], right[keep], wanted[keep]))
+        if split in SCORED and keep.any():
+            right = (probe.tell(test.codes[probe.code]) == wanted)[keep]
+            found.append((test.rows[keep], np.full(len(right), split), np.full(len(right), group), wanted[keep], right))
+    if not found:
+        return Told(*(np.zeros(0, dtype=kind) for kind in (np.int64, np.str_, np.str_, np.int64, bool)))
+    return Told(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
-    def score(name: str) -> dict[str, float]:
-        rows, right, _ = (np.concatenate(part) for part in zip(*found[name], strict=True))
-        return share(right, clusters_at(dataset, rows), draws=draws)
 
+def score(
+    probe: Probe, told: Told, dataset: Dataset, beside: np.ndarray | None = None, *, draws: int = 1000
+) -> dict[str, Any]:
+    """How often a probe is right on sequences it never saw, and what knowing nothing scores there.
+
+    beside: whether another probe is right on the same frames (N,), bool.
+
+    Returns:
+        accuracy (`share`), frames and chance, together, by split and by group of actions; accuracy None where there
+        is nothing to score. chance: one_of (1 / people) and most_common (what always naming the commonest of the
+        training frames scores). over_true_pose: accuracy minus that of `beside`, paired by frame.
+    """
+
+    def part(keep: np.ndarray) -> dict[str, Any]:
+        clusters = clusters_at(dataset, told.rows[keep])
+        chance = {"one_of": one_of, "most_common": float((told.wanted[keep] == probe.commonest).mean())}
+        found: dict[str, Any] = {"accuracy": share(told.right[keep], clusters, draws=draws), "frames": int(keep.sum())}
+        if beside is not None:
+            found["over_true_pose"] = share_difference(beside[keep], told.right[keep], clusters, draws=draws)
+        return found | {"chance": chance}
+
+    one_of = 1 / len(probe.names)
     result: dict[str, Any] = {"of": probe.of, "code": probe.code, "probe": probe.kind, "people": len(probe.names)}
-    result["splits"] = {name: score(name) for name in found if name != "scored"}
-    if "scored" not in found:
-        return result | {"accuracy": None, "frames": 0, "chance": {"one_of": 1 / len(probe.names), "most_common": None}}
-    wanted = np.concatenate([part for *_, part in found["scored"]])
-    chance = {"one_of": 1 / len(probe.names), "most_common": float((wanted == probe.commonest).mean())}
-    return result | {"accuracy": score("scored"), "frames": len(wanted), "chance": chance}
+    if not len(told.rows):
+        nothing = {"accuracy": None, "frames": 0, "chance": {"one_of": one_of, "most_common": None}}
+        return result | nothing | {"splits": {}, "groups": {}}
+    return (
+        result
+        | part(np.ones(len(told.rows), dtype=bool))
+        | {
+            "splits": {name: part(told.split == name) for name in np.unique(told.split).tolist()},
+            "groups": {name: part(told.group == name) for name in np.unique(told.group).tolist()},
+        }
+    )
 
 
 def _logistic(codes: Tensor, index: Tensor, count: int, iterations: int = 100) -> torch.nn.Linear:

@@ -1,8 +1,8 @@
-"""How many labels a pose regressor needs, and what each code gives away (methods section 5).
+"""How many labels a pose regressor needs, and what each code tells about the pose (methods section 5).
 
 The frames are encoded once. Then the same regressor is fitted again and again on those codes: on the pose code and on
 the appearance code, with all labels, half of them, one subject's, one in a hundred, one in a thousand; everything
-stands beside the mean pose of the labels that were used. Last, `turncoat.training.identity` asks each code who it is.
+stands beside the mean pose of the labels that were used.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,9 @@ from turncoat.kernels.pose_error import mpjpe, pa_mpjpe
 from turncoat.kernels.settings import Settings
 from turncoat.training.checkpoint import Network
 from turncoat.training.data import Dataset
-from turncoat.training.encoding import check_frame_size, encode_rows
+from turncoat.training.encoding import CODES, Encoded, by_name, check_frame_size, encode_rows
 from turncoat.training.evaluation import bootstrap, clusters_at
 from turncoat.training.evaluation.cells import cells
-from turncoat.training.identity import CODES, PROBES, Encoded, fit_probe, people_columns, score_probe
 from turncoat.training.pose_regressor import SMALLEST, Progress, RegressorSettings, labelled, train_regressor
 
 
@@ -111,10 +110,7 @@ def study_codes(
     for tensor in (poses, *truths.values()):
         if not torch.isfinite(tensor).all():
             raise DataError("A pose label is NaN or infinite; render the dataset again or leave its sequence out.")
-    columns = people_columns(dataset, train.rows)
-    if len(np.unique(dataset.column(columns[0])[train.rows].astype(str))) < 2:
-        columns, left_out = [], [*left_out, "identity: one person in the training frames is nobody to tell apart."]
-    done, total = 0, (len(wanted) + len(columns) * len(PROBES)) * len(CODES) * settings.regressor.steps
+    done, total = 0, len(wanted) * len(CODES) * settings.regressor.steps
 
     def stage(name: str) -> Progress | None:
         start = done
@@ -152,15 +148,7 @@ def study_codes(
     own = None
     if network.regressor is not None:
         own = measured(network.regress, CODES[0], network.regressor.pose_mean.cpu())
-    identity = []
-    for column in columns:
-        for code in CODES:
-            for kind in PROBES:
-                telling = stage("identity")
-                probe = fit_probe(kind, shape, train, column, dataset, code, settings.regressor, telling, device)
-                identity.append(score_probe(probe, dataset, tests, draws=settings.intervals))
-                done += settings.regressor.steps
-    return {"own_regressor": own, "fits": fits, "table": table(fits), "identity": identity, "left_out": left_out}
+    return {"own_regressor": own, "fits": fits, "table": table(fits), "left_out": left_out}
 
 
 def table(fits: list[dict[str, Any]], split: str = "held-out", group: str = "everyday") -> list[dict[str, Any]]:
@@ -221,7 +209,7 @@ def _encode(
                     progress(start + step, total, stage="encoding")
 
             encoded = encode_rows(network, dataset, rows, progress=advance)
-            found[cell] = Encoded(encoded.rows, {code: getattr(encoded.codes, code) for code in CODES})
+            found[cell] = by_name(encoded.rows, encoded.codes)
             unreadable += encoded.unreadable
             done += len(rows)
     finally:

@@ -8,7 +8,7 @@ FEW = 10
 LEAK = 1.1
 """The appearance code tells as much about the pose as the pose code if its MPJPE is below so much of that. [choice]"""
 SPREAD = 1.5
-"""A subject is read from a pose code if that succeeds so much more often than naming the commonest. [choice]"""
+"""People are told apart if that succeeds so much more often than naming the commonest. [choice]"""
 
 
 def known_limits(card: dict[str, Any]) -> list[str]:
@@ -19,6 +19,7 @@ def known_limits(card: dict[str, Any]) -> list[str]:
         *_missed(evaluation.get("targets") or []),
         *_poses(evaluation.get("splits") or {}),
         *_labels(labels),
+        *_people(evaluation.get("identity") or []),
         "Trained and measured on rendered people in rendered rooms; nothing is known about photographs.",
     ]
 
@@ -76,12 +77,28 @@ def _labels(labels: dict[str, Any]) -> Iterator[str]:
                 f"The appearance code tells the pose as well as the pose code does: MPJPE {appearance:.0f} and "
                 f"{pose:.0f} mm (mean pose {lines['all']['mean_pose']['mean']:.0f} mm)."
             )
-    for found in labels.get("identity") or []:
-        accuracy, chance = found["accuracy"], max(found["chance"]["one_of"], found["chance"]["most_common"] or 0)
-        if found["code"] != "pose_code" or found["probe"] != "linear" or not accuracy:
+
+
+def _people(found: list[dict[str, Any]]) -> Iterator[str]:
+    """What a probe reads from the pose code, beside what one reads from the true pose and from posture alone."""
+    for column in dict.fromkeys(each["of"] for each in found):
+
+        def best(*codes: str, of: str = column) -> dict[str, Any] | None:
+            known = [each for each in found if each["of"] == of and each["code"] in codes and each["accuracy"]]
+            return max(known, key=lambda each: each["accuracy"]["mean"], default=None)
+
+        own, true, posture = best("pose_code"), best("true_pose", "true_lengths"), best("true_limbs")
+        if own is None or true is None or posture is None:
             continue
-        if accuracy["low"] > SPREAD * chance:
-            yield (
-                f"The pose code tells who it is: a linear probe names the {found['of']} in "
-                f"{100 * accuracy['mean']:.0f} % of unseen sequences' frames (chance {100 * chance:.0f} %)."
-            )
+        chance = max(own["chance"]["one_of"], own["chance"]["most_common"])
+        if (own["accuracy"]["low"] or 0) <= SPREAD * chance:
+            continue
+        read, wholly, alone, blind = (
+            f"{100 * share:.0f} %" for share in (*(each["accuracy"]["mean"] for each in (own, true, posture)), chance)
+        )
+        beyond = (own["over_true_pose"]["low"] or 0) > 0
+        yield (
+            f"The pose code tells the {column}, {'more' if beyond else 'not more'} than a correct pose does: probes "
+            f"are right in {read} of unseen sequences' frames, from the true pose in {wholly}, from the true "
+            f"directions of arms and legs alone in {alone} (chance {blind})."
+        )

@@ -17,6 +17,9 @@ def evaluate(
     split: Annotated[list[str] | None, typer.Option(help="only this split; may be repeated")] = None,
     poses: Annotated[int | None, typer.Option(help="frames a cell for pose errors; all by default", min=1)] = None,
     pictures: Annotated[int | None, typer.Option(help="frames a cell for pictures; 800 by default", min=1)] = None,
+    identity: Annotated[
+        int | None, typer.Option(help="training frames to fit probes of who it is on; 8000 by default, 0: none", min=0)
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="frames at a time", min=1)] = None,
     ceiling: Annotated[
         str, typer.Option(help="network trained with labels to set beside, or none; shipped `supervised` by default")
@@ -28,7 +31,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="also write the whole document here, as JSON")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else there")] = False,
 ) -> None:
-    """Measure a network: pose errors, pictures, masks, and the error that a repainting alone makes.
+    """Measure a network: pose errors, pictures, masks, the error of a repainting alone, and who it is from its codes.
 
     A cell is a split and a group of actions. Intervals are 95 %, by drawing whole sequences or motions.
     """
@@ -48,7 +51,7 @@ def evaluate(
     output = Output(json)
     if precision not in ("float32", "bfloat16"):
         raise ConfigError(f"The precision is {precision!r}; choose float32 or bfloat16.")
-    given = {"splits": split or None, "poses": poses, "pictures": pictures, "batch": batch}
+    given = {"splits": split or None, "poses": poses, "pictures": pictures, "identity": identity, "batch": batch}
     settings = EvaluationSettings.load(None, {name: value for name, value in given.items() if value is not None})
     if out is not None:
         check_output_file(out, overwrite=True)

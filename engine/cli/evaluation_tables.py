@@ -15,6 +15,8 @@ def tables_of(document: dict[str, Any]) -> list[Table]:
     if all("pictures" in part for part in parts):
         tables += [_pictures(document), _initial(document)]
     tables.append(_actions(document))
+    if document.get("identity"):
+        tables.append(_identity(document["identity"]))
     return [*tables, targets_table(document["targets"])] if document.get("targets") else tables
 
 
@@ -171,6 +173,47 @@ def _actions(document: dict[str, Any]) -> Table:
     return table
 
 
+def _identity(found: list[dict[str, Any]]) -> Table:
+    groups = sorted({group for each in found for group in each["groups"]}, reverse=True)
+    table = _table(
+        *("read from", "probe", "right", *(f"of {group}" for group in groups), "over true\npose"),
+        title="Who is it? % of frames",
+        caption="Held-out and validation sequences of people that were trained on. true pose, true lengths: of true "
+        "joints and the bones between them, so a perfect pose code scores as much; true directions: all bones of one "
+        "length; true limbs: of those, arms and legs alone, which is posture. Only what is above the true pose is a "
+        "leak beyond pose: over true pose, in points, against the best probe on joints or lengths.",
+    )
+    for column in dict.fromkeys(each["of"] for each in found):
+        lines = [each for each in found if each["of"] == column]
+        for each in lines:
+            name = each["code"].replace("_", " ")
+            parts = [each, *(each["groups"].get(group) or _NOBODY for group in groups)]
+            cells = [_share(part["accuracy"]) for part in parts]
+            over = each.get("over_true_pose")
+            row = [name if column == "subject" else f"{column}, {name}", each["probe"], *cells]
+            table.add_row(*row, _points(over) if over else "")
+        chances = [lines[0]["chance"], *((lines[0]["groups"].get(group) or lines[0])["chance"] for group in groups)]
+        table.add_row("chance", "", *(_chance(chance) for chance in chances), "", end_section=True)
+    return table
+
+
+_NOBODY: dict[str, Any] = {"accuracy": None}
+
+
+def _share(value: dict[str, float] | None) -> str:
+    """A share and its interval, in percent."""
+    return "-" if value is None else f"{100 * value['mean']:.0f} {_bounds(value, 100, 0)}"
+
+
+def _points(value: dict[str, float]) -> str:
+    return f"{round(100 * value['mean']):+d} {_bounds(value, 100, 0)}"
+
+
+def _chance(chance: dict[str, Any]) -> str:
+    """What naming one of them blindly scores, or always the commonest if that is more."""
+    return f"{100 * max(chance['one_of'], chance['most_common'] or 0):.0f}"
+
+
 def _parts(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     return [(split, group, part) for split, groups in document["splits"].items() for group, part in groups.items()]
 
@@ -184,6 +227,10 @@ def _number(value: dict[str, float], digits: int = 0) -> str:
 
 
 def _interval(value: dict[str, float], digits: int = 0) -> str:
+    return f"{_number(value, digits)} {_bounds(value, 1, digits)}"
+
+
+def _bounds(value: dict[str, float], factor: float, digits: int) -> str:
     if value["low"] is None:
-        return f"{_number(value, digits)} [too few]"
-    return f"{value['mean']:.{digits}f} [{value['low']:.{digits}f}, {value['high']:.{digits}f}]"
+        return "[too few]"
+    return f"[{factor * value['low']:.{digits}f}, {factor * value['high']:.{digits}f}]"

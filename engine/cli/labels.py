@@ -1,4 +1,4 @@
-"""`turncoat labels`: how many labels a regressor needs, and what each code gives away."""
+"""`turncoat labels`: how many labels a regressor needs, and what each code tells about the pose."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def labels(
     out: Annotated[Path | None, typer.Option(help="also write the whole document here, as JSON")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else there")] = False,
 ) -> None:
-    """Fit regressors with all labels and with few, on the pose code and on the appearance code, and ask who it is.
+    """Fit regressors with all labels and with few, on the pose code and on the appearance code.
 
     The frames are encoded once; every fit stands beside the mean pose of the labels it used.
     """
@@ -73,8 +73,8 @@ def labels(
 
 
 def label_tables(document: dict[str, Any]) -> list[Any]:
-    """Labels against errors, the other cells with all labels, and identity."""
-    return [_labels(document), *([_cells(document)] if _full(document) else []), _identity(document)]
+    """Labels against errors, and the other cells with all labels."""
+    return [_labels(document), *([_cells(document)] if _full(document) else [])]
 
 
 def _labels(document: dict[str, Any]) -> Any:
@@ -119,27 +119,9 @@ def _cells(document: dict[str, Any]) -> Any:
     return table
 
 
-def _identity(document: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    caption = (
-        "Right, on held-out and validation sequences. Chance: naming the commonest of the training frames; 1 / people."
-    )
-    table = Table(title="Who is it? %", caption=caption)
-    for heading in ("of", "code", "probe", "right", "chance"):
-        table.add_column(heading, justify="right" if heading in ("right", "chance") else "left")
-    for found in document["identity"]:
-        chance = found["chance"]
-        shown = "-" if found["accuracy"] is None else _shown(found["accuracy"], 100)
-        common = "-" if chance["most_common"] is None else f"{100 * chance['most_common']:.0f}"
-        code = found["code"].replace("_", " ")
-        table.add_row(found["of"], code, found["probe"], shown, f"{common}; {100 * chance['one_of']:.0f}")
-    return table
-
-
-def _shown(value: dict[str, Any], scale: float = 1) -> str:
+def _shown(value: dict[str, Any]) -> str:
     """A mean with its interval, or with the lowest and highest of several draws."""
     names = ("low", "high") if value.get("low") is not None else ("lowest", "highest")
     low, high = (value.get(name) for name in names)
-    shown = f"{scale * value['mean']:.0f}"
-    return shown if low is None or high is None else f"{shown} [{scale * low:.0f}, {scale * high:.0f}]"
+    shown = f"{value['mean']:.0f}"
+    return shown if low is None or high is None else f"{shown} [{low:.0f}, {high:.0f}]"

@@ -16,6 +16,8 @@ from turncoat.training.evaluate import EvaluationSettings
 from turncoat.training.label_study import LabelStudySettings
 from turncoat.training.pose_regressor import RegressorSettings
 
+pytestmark = pytest.mark.usefixtures("quick_probes")
+
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):

@@ -21,6 +21,8 @@ from turncoat.training.evaluation.poses import mean_pose_errors
 from turncoat.training.networks import Canvas, Codes, Disentangled, preset
 from turncoat.training.targets import TARGETS, check_targets
 
+pytestmark = pytest.mark.usefixtures("quick_probes")
+
 SHAPE = preset("studio", frame_size=64, crop_size=32, regressor_hidden=64)
 COUNTS = ("frames", "sequences", "motions")
 MEASURED = ("mpjpe", "n_mpjpe", "pa_mpjpe", "pck_150", "auc_150")

@@ -1,4 +1,4 @@
-"""Few labels and many, one code and the other, and who it is: on codes whose answers are known."""
+"""Few labels and many, one code and the other: on codes whose answers are known."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from turncoat.kernels import ConfigError, DataError
 from turncoat.training.checkpoint import load_network, save_network
 from turncoat.training.data import open_dataset
-from turncoat.training.identity import CODES, Encoded, fit_probe, people_columns, score_probe
+from turncoat.training.encoding import CODES, Encoded
 from turncoat.training.label_study import LabelStudySettings, StudyRegressor, study_codes, study_labels, table
 from turncoat.training.networks import Disentangled, preset
 
@@ -38,79 +38,23 @@ def encoded(dataset, make):
     return of(dataset.select(split="train")), tests
 
 
-def one_hot(dataset, rows):
-    names = np.unique(dataset.column("subject"))
-    return (dataset.column("subject")[rows][:, None] == names[None]).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def informed(dataset):
-    """The pose code is the pose, the appearance code is noise and the subject."""
+    """The pose code is the pose, the appearance code is noise."""
 
     def make(rows, random):
         pose = dataset.pose(rows).reshape(len(rows), 51) / 300
-        noise = random.normal(size=(len(rows), 20))
-        return pose, np.concatenate([noise, one_hot(dataset, rows)], axis=1)
+        return pose, random.normal(size=(len(rows), 20))
 
     train, tests = encoded(dataset, make)
     settings = LabelStudySettings(fractions=(1.0, 0.5, 0.1, 0.001), few=0.2, intervals=50, regressor=QUICK)
     return study_codes(Disentangled(SHAPE), dataset, train, tests, settings)
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp"])
-def test_random_codes_tell_nobody_apart_and_codes_that_are_the_subject_everybody(dataset, kind):
-    def make(rows, random):
-        return random.normal(size=(len(rows), 24)), one_hot(dataset, rows) + 0.01 * random.normal(size=(len(rows), 3))
-
-    train, tests = encoded(dataset, make)
-    found = {}
-    for code in CODES:
-        probe = fit_probe(kind, SHAPE, train, "subject", dataset, code, QUICK)
-        found[code] = score_probe(probe, dataset, tests, draws=50)
-        assert found[code]["people"] == 2 and found[code]["chance"] == {"one_of": 0.5, "most_common": 0.5}
-        assert set(found[code]["splits"]) == {"held-out", "validation"}, "nobody of the unseen subject is known"
-    assert 0.35 < found["pose_code"]["accuracy"]["mean"] < 0.65
-    assert found["appearance"]["accuracy"]["mean"] == 1 and found["appearance"]["accuracy"]["low"] < 1
-
-
-def test_chance_is_the_share_of_the_commonest_person(dataset):
-    train, tests = encoded(dataset, lambda rows, random: (random.normal(size=(len(rows), 4)),) * 2)
-    subject = dataset.column("subject")[train.rows]
-    keep = np.concatenate([np.flatnonzero(subject == "S2"), np.flatnonzero(subject == "S1")[:10]])
-    few = Encoded(train.rows[keep], {code: codes[keep] for code, codes in train.codes.items()})
-    probe = fit_probe("linear", SHAPE, few, "subject", dataset, "pose_code", QUICK)
-    assert str(probe.names[probe.commonest]) == "S2"
-    rows = np.concatenate([tests[cell].rows for cell in CELLS[:3]])
-    share = (dataset.column("subject")[rows] == "S2").mean()
-    assert score_probe(probe, dataset, tests)["chance"]["most_common"] == pytest.approx(share)
-
-
-def test_one_person_is_nobody_to_tell_apart(dataset):
-    train, tests = encoded(dataset, lambda rows, random: (random.normal(size=(len(rows), 4)),) * 2)
-    alone = np.flatnonzero(dataset.column("subject")[train.rows] == "S1")
-    train = Encoded(train.rows[alone], {code: codes[alone] for code, codes in train.codes.items()})
-    with pytest.raises(DataError, match="one subject, so there is nobody to tell apart"):
-        fit_probe("linear", SHAPE, train, "subject", dataset, "pose_code", QUICK)
-    settings = LabelStudySettings(fractions=(1.0,), intervals=10, regressor=QUICK.model_copy(update={"steps": 2}))
-    document = study_codes(Disentangled(SHAPE), dataset, train, tests, settings)
-    assert document["identity"] == [] and any("nobody to tell apart" in each for each in document["left_out"])
-
-
-def test_a_subject_of_several_wardrobes_is_asked_for_body_and_wardrobe(dataset, monkeypatch):
-    rows = dataset.select(split="train")
-    assert people_columns(dataset, rows) == ["subject"]
-    column = dataset.column
-    mixed = np.array([f"w{row % 3}" for row in range(len(column("subject")))])
-    monkeypatch.setattr(dataset, "column", lambda name: mixed if name == "wardrobe" else column(name))
-    assert people_columns(dataset, rows) == ["body", "wardrobe"]
-
-
 def test_a_code_that_is_the_pose_beats_the_mean_pose_and_noise_does_not(informed):
     line = informed["table"][0]
     assert line["labels"] == "all" and line["labelled_frames"] == 144
     assert line["pose_code"]["mean"] < 0.7 * line["mean_pose"]["mean"] < line["appearance"]["mean"]
-    identity = {(found["code"], found["probe"]): found["accuracy"]["mean"] for found in informed["identity"]}
-    assert identity["appearance", "linear"] > 0.95
 
 
 def test_every_choice_of_labels_is_there_with_its_own_mean_pose(informed, dataset):
@@ -171,7 +115,7 @@ def test_a_network_is_encoded_once_and_its_own_regressor_stands_beside(network, 
     assert sum(seen) == len(dataset.select(split="train")) + 16 * len(cells)
     assert {(split, group) for split, groups in document["own_regressor"].items() for group in groups} == cells
     assert document["kind"] == "label study" and document["training_frames"] == 144
-    assert calls[-1][0] == calls[-1][1] and calls[-1][2]["stage"] == "identity"
+    assert calls[-1][0] == calls[-1][1] and calls[-1][2]["stage"] == "20 %"
     for fit in document["fits"]:
         assert {(split, group) for split, groups in fit["cells"].items() for group in groups} == cells
 

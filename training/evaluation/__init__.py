@@ -1,6 +1,6 @@
 """The parts of an evaluation: errors of poses and pictures, and their intervals."""
 
-from turncoat.training.evaluation.intervals import bootstrap, clusters_at, share
+from turncoat.training.evaluation.intervals import bootstrap, clusters_at, share, share_difference
 from turncoat.training.evaluation.pictures import picture_errors
 from turncoat.training.evaluation.poses import joint_errors, pose_errors
 from turncoat.training.evaluation.summary import THRESHOLD_MM, summarise
@@ -13,5 +13,6 @@ __all__ = [
     "picture_errors",
     "pose_errors",
     "share",
+    "share_difference",
     "summarise",
 ]

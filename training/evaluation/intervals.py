@@ -4,7 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from turncoat.kernels.intervals import Clusters, Interval, bootstrap_mean, clusters_of, success_interval
+from turncoat.kernels.intervals import (
+    Clusters,
+    Interval,
+    bootstrap_mean,
+    clusters_of,
+    paired_share_difference,
+    success_interval,
+)
 from turncoat.training.data import Dataset
 
 
@@ -34,6 +41,13 @@ def bootstrap(
 def share(values: np.ndarray, clusters: Clusters | np.ndarray, *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Share of true `values` (N,) with a 95 % interval, as `bootstrap`: on either side at least as wide as Wilson's."""
     return _plain(success_interval(values, clusters, draws=draws, seed=seed))
+
+
+def share_difference(
+    a: np.ndarray, b: np.ndarray, clusters: Clusters | np.ndarray, *, draws: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """Share of true `b` (N,) minus that of `a` (N,), of the same frames, with a 95 % interval."""
+    return _plain(paired_share_difference(a, b, clusters, draws=draws, seed=seed))
 
 
 def _plain(found: Interval) -> dict[str, Any]:

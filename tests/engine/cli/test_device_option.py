@@ -16,6 +16,8 @@ from turncoat.training.evaluate import EvaluationSettings
 from turncoat.training.label_study import LabelStudySettings
 from turncoat.training.pose_regressor import RegressorSettings
 
+pytestmark = pytest.mark.usefixtures("quick_probes")
+
 COMMANDS = {
     "fit-regressor": ["NET", "--data", "DATA", "--out", "OUT", "--steps", 2, "--set", "hidden=8", "--set", "batch=16"],
     "evaluate": ["NET", "--data", "DATA", "--split", "held-out", "--poses", 6, "--pictures", 3, "--ceiling", "NET2"],

@@ -7,6 +7,8 @@ import pytest
 from fixtures.tiny import write_tiny_dataset
 from turncoat.engine.cli import main
 
+pytestmark = pytest.mark.usefixtures("quick_probes")
+
 SMALL = ["--set", "network.frame_size=64", "--set", "network.crop_size=32", "--threads", "1"]
 
 
