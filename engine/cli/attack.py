@@ -12,6 +12,7 @@ from rich.table import Table
 
 from turncoat.engine.analysis.summary import Summary, summaries
 from turncoat.engine.attack import AttackSettings
+from turncoat.engine.cli.options import Optimisers, for_each, optimisers
 from turncoat.engine.cli.output import Output
 from turncoat.engine.sweep import Selection, attack_dataset
 from turncoat.kernels.errors import ConfigError
@@ -40,10 +41,7 @@ def attack(
     restarts: Annotated[
         int | None, typer.Option(min=1, help="Starts of each appearance attack; the strongest end is kept.")
     ] = None,
-    optimiser: Annotated[
-        list[str] | None,
-        typer.Option(help="adam, sign, gradient, random (a search); of one attack: natural=gradient; repeatable."),
-    ] = None,
+    optimiser: Optimisers = None,
     threshold: Annotated[float | None, typer.Option(help="Error, mm, past which a prediction is fooled.")] = None,
     step_size: Annotated[
         list[str] | None, typer.Option(help="0.3, or natural=0.3; repeatable. Default: chosen on validation frames.")
@@ -72,9 +70,7 @@ def attack(
             "attacks": attacks,
             "iterations": iterations,
             "restarts": restarts,
-            "optimiser": _for_each("--optimiser", optimiser, "adam, or attack=name like natural=gradient")
-            if optimiser
-            else None,
+            "optimiser": optimisers(optimiser),
             "threshold_mm": threshold,
             "step_size": _sizes(step_size) if step_size else None,
             "objective": objective,
@@ -127,24 +123,14 @@ def attack(
     raise typer.Exit(1 if failed else 0)
 
 
-def _sizes(pairs: list[str]) -> dict[str, float] | float:
+def _sizes(pairs: list[str]) -> dict[str, float] | float | None:
     """``["0.3"]`` -> 0.3; ``["paper=1", "natural=0.3"]`` -> a number for each."""
-    found = _for_each("--step-size", pairs, "a number, or attack=number like natural=0.3")
+    expected = "a number, or attack=number like natural=0.3"
+    found = for_each("--step-size", pairs, expected)
     try:
-        return {name: float(size) for name, size in found.items()} if isinstance(found, dict) else float(found)
+        return {name: float(size) for name, size in found.items()} if isinstance(found, dict) else float(found or "")
     except ValueError as error:
-        raise ConfigError(
-            f"--step-size is {' '.join(pairs)!r}; expected a number, or attack=number like natural=0.3."
-        ) from error
-
-
-def _for_each(option: str, pairs: list[str], expected: str) -> dict[str, str] | str:
-    """``["sign"]`` -> "sign"; ``["paper=adam", "natural=sign"]`` -> one for each."""
-    if len(pairs) == 1 and "=" not in pairs[0]:
-        return pairs[0]
-    if not all("=" in pair for pair in pairs):
-        raise ConfigError(f"{option} is {' '.join(pairs)!r}; expected {expected}.")
-    return {name: value for name, value in (pair.split("=", 1) for pair in pairs)}
+        raise ConfigError(f"--step-size is {' '.join(pairs)!r}; expected {expected}.") from error
 
 
 def _of(rows: list[Summary]) -> str:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from turncoat.engine.attack import APPEARANCE_ATTACKS, AttackSettings
 from turncoat.engine.attack.step_size import record_step_sizes
-from turncoat.engine.cli.options import Device
+from turncoat.engine.cli.options import Device, Optimisers, optimisers
 from turncoat.engine.cli.output import Output
 from turncoat.engine.sweep import step_sizes_of
 from turncoat.kernels.device import find_device
@@ -22,6 +22,7 @@ def step_size(
     attacks: Annotated[
         list[str] | None, typer.Option("--attack", help="paper, free, natural; repeatable. Default: all three.")
     ] = None,
+    optimiser: Optimisers = None,
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or auto.")] = "auto",
     device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and leave the weights as they are.")] = False,
@@ -37,6 +38,7 @@ def step_size(
             "attacks": attacks or list(APPEARANCE_ATTACKS),
             "step_size_frames": frames,
             "step_size_iterations": iterations,
+            "optimiser": optimisers(optimiser),
             "precision": precision,
             "device": str(find_device(device)),
         },
