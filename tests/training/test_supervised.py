@@ -25,9 +25,9 @@ def dataset(tiny_dataset):
     return open_dataset(tiny_dataset)
 
 
-def begun(dataset, settings=None, rows=None):
+def begun(dataset, settings=None, rows=None, shape=SHAPE):
     torch.manual_seed(0)
-    method, network = Supervised(settings), Disentangled(SHAPE)
+    method, network = Supervised(settings), Disentangled(shape)
     method.begin(network, dataset, dataset.select(split="train") if rows is None else rows)
     return method, network
 
@@ -61,12 +61,16 @@ def test_the_loss_is_that_of_pose_and_box_and_both_reach_the_detector(dataset):
         assert gradient.abs().max() > 0
 
 
-def test_every_parameter_learns(dataset):
-    method, network = begun(dataset)
-    batch, _ = batch_of(method, dataset)
+PAPER = preset("paper", frame_size=64, paints="nothing", regressor_hidden=64)
+
+
+@pytest.mark.parametrize(("shape", "size"), [(SHAPE, 8), (PAPER, 4)], ids=["studio", "paper"])
+def test_every_parameter_learns(dataset, shape, size):
+    method, network = begun(dataset, shape=shape)
+    batch, _ = batch_of(method, dataset, size)
     network.train()
     torch.nn.init.normal_(network.detector.layers.box.weight, std=0.01)  # starts at 0, which shields the layers below
-    method.loss(network, batch, method.draw(np.random.default_rng(0), 8), 0.0).loss.backward()
+    method.loss(network, batch, method.draw(np.random.default_rng(0), size), 0.0).loss.backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
 
