@@ -3,6 +3,9 @@
 The frames are encoded once. Then the same regressor is fitted again and again on those codes: on the pose code and on
 the appearance code, with all labels, half of them, one subject's, one in a hundred, one in a thousand; everything
 stands beside the mean pose of the labels that were used.
+
+A network that was trained on labels is no subject of such a study: its encoder has seen them all, so that few labels
+behind it are not few. How it would do with few is a question for further trainings.
 """
 
 from collections.abc import Callable
@@ -22,7 +25,14 @@ from turncoat.training.data import Dataset
 from turncoat.training.encoding import CODES, Encoded, by_name, check_frame_size, encode_rows
 from turncoat.training.evaluation import bootstrap, clusters_at
 from turncoat.training.evaluation.cells import cells
-from turncoat.training.pose_regressor import SMALLEST, Progress, RegressorSettings, labelled, train_regressor
+from turncoat.training.pose_regressor import (
+    SMALLEST,
+    Progress,
+    RegressorSettings,
+    labelled,
+    method_on_labels,
+    train_regressor,
+)
 
 
 class StudyRegressor(RegressorSettings):
@@ -69,11 +79,16 @@ def study_labels(
     """Fit everything where the network lies and measure it; a JSON-ready document (docs/evaluation.md describes it).
 
     Raises:
-        ConfigError: a fraction that is not in (0, 1].
+        ConfigError: a fraction that is not in (0, 1]; a network that was trained on labels.
         DataError: an unknown subject, frames of another size, none to train or to measure on.
     """
     settings = settings or LabelStudySettings()
     torch.set_num_threads(settings.regressor.threads)
+    if (method := method_on_labels(network)) is not None:
+        raise ConfigError(
+            f"{network.path} was trained on labels, its encoder too (method {method!r}), so regressors on its codes "
+            "cannot say how many labels are needed; study a network that was trained without labels."
+        )
     check_frame_size(network, dataset)
     _check(settings, dataset)
     train, tests, unreadable = _encode(network, dataset, settings, progress)

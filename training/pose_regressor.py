@@ -247,12 +247,17 @@ def _validation_rows(dataset: Dataset, most: int = 2000) -> tuple[np.ndarray, st
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)], split
 
 
+def method_on_labels(network: Network) -> str | None:
+    """The method of a network that was trained on labels, encoder and all; None where it was not."""
+    method, _ = METHODS.get(str(network.metadata.get("method")), (None, None))
+    return None if method is None or not method.uses_labels else str(method.name)
+
+
 def _check_unlabelled(network: Network) -> None:
     """ConfigError if the network was trained on labels: its regressor is what it was trained with."""
-    method, _ = METHODS.get(str(network.metadata.get("method")), (None, None))
-    if method is not None and method.uses_labels:
+    if (method := method_on_labels(network)) is not None:
         raise ConfigError(
-            f"{network.path} was trained on labels (method {method.name!r}) and keeps the pose regressor of its "
+            f"{network.path} was trained on labels (method {method!r}) and keeps the pose regressor of its "
             "training; use it as it is, or give a network that was trained without labels."
         )
 

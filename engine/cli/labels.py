@@ -35,7 +35,8 @@ def labels(
 ) -> None:
     """Fit regressors with all labels and with few, on the pose code and on the appearance code.
 
-    The frames are encoded once; every fit stands beside the mean pose of the labels it used.
+    The frames are encoded once; every fit stands beside the mean pose of the labels it used. Networks that were trained
+    on labels are refused.
     """
     from turncoat.kernels.device import find_device
     from turncoat.kernels.files import write_json

@@ -134,3 +134,14 @@ def test_unusable_choices_are_refused_before_anything_is_encoded(network, datase
         study_labels(network, dataset, LabelStudySettings(fractions=(0.0,)))
     with pytest.raises(DataError, match="S9"):
         study_labels(network, dataset, LabelStudySettings(subject="S9"))
+
+
+@pytest.mark.parametrize("paints", ["nothing", "person"])
+def test_a_network_that_was_trained_on_labels_is_refused_before_anything_is_encoded(dataset, tmp_path, paints):
+    """Its encoder has seen all labels, so that few of them behind it are not few."""
+    path = tmp_path / "ceiling.safetensors"
+    net = Disentangled(SHAPE.model_copy(update={"paints": paints}))
+    net.add_regressor()
+    save_network(path, net.eval(), {"method": "supervised"})
+    with pytest.raises(ConfigError, match=r"ceiling.* trained on labels, its encoder too .*study a network"):
+        study_labels(load_network(path), dataset, progress=lambda *_, **__: pytest.fail("must not be reached"))
