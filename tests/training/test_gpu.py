@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from fixtures.lively import lively
 from turncoat.kernels.composite import composite
 from turncoat.kernels.device import exact_float32
 from turncoat.kernels.pose_error import mpjpe, n_mpjpe, pa_mpjpe
 from turncoat.kernels.resample import resample
-from turncoat.training.checkpoint import load_network
+from turncoat.training.checkpoint import load_network, save_network
 from turncoat.training.data import open_dataset
+from turncoat.training.evaluate import EvaluationSettings, evaluate
 from turncoat.training.fit import FitSettings, fit
 from turncoat.training.losses import PictureLoss
 from turncoat.training.networks import Disentangled, preset
@@ -92,6 +94,22 @@ def test_the_picture_loss_and_its_gradient():
         found.append((loss.item(), synthesis.grad.cpu()))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
     assert (found[0][1] - found[1][1]).abs().max() < 1e-3 * found[0][1].abs().max()
+
+
+@pytest.mark.parametrize("paints", ["person", "crop", "nothing"])
+def test_an_evaluation_says_what_the_processors_says(tiny_dataset, tmp_path, paints):
+    dataset = open_dataset(tiny_dataset)
+    save_network(tmp_path / "net.safetensors", lively(paints, dataset), {"method": "nsd"})
+    settings = EvaluationSettings(splits=("held-out",), poses=24, pictures=12, draws=10, identity=0)
+    found = [
+        evaluate(load_network(tmp_path / "net.safetensors", device=device), dataset, settings)["splits"]["held-out"]
+        for device in ("cpu", "cuda")
+    ]
+    for group in found[0]:
+        for part, names in (("poses", ("mpjpe", "pa_mpjpe")), ("pictures", ("person_db", "mask_iou", "initial"))):
+            for name in names if part in found[0][group] else ():
+                here, there = (each[group][part][name]["mean"] for each in found)
+                assert there == pytest.approx(here, rel=2e-3), (group, name)
 
 
 METHODS = ("nsd", "cssl", "drnet", "ugar", "supervised")
