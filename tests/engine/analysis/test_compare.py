@@ -9,8 +9,11 @@ from scipy.stats import binomtest
 
 from fixtures.small_run import attacked, write_small_run
 from turncoat.engine.analysis.compare import compare_runs
+from turncoat.engine.analysis.rows import error_rows
+from turncoat.engine.analysis.summary import summarise
 from turncoat.kernels.errors import ConfigError, DataError
 
+SHIFTS = (("nsd", 0.0), ("cssl", 40.0))
 BEFORE, MISSED = "past the threshold before the attack", "iterations used up"
 
 
@@ -130,3 +133,37 @@ def test_runs_without_a_pair_are_refused_in_a_sentence(tmp_path: Path) -> None:
         compare_runs(a, write_small_run(tmp_path / "d", [attacked(1), attacked(2), attacked(2, restart=1)]))
     with pytest.raises(DataError, match="not a run"):
         compare_runs(a, tmp_path)
+
+
+def clipped(folder: Path, shift: float, name: str, clips: bool = True) -> Any:
+    """24 frames of 12 sequences that play four clips; the clip decides the error, and who is fooled."""
+    rows = []
+    for k in range(24):
+        clip, fooled = k // 6, k // 6 < 2 - shift / 40
+        values = {"error_final_mm": (180.0 if fooled else 100.0) + 5 * clip * (1 + shift), "motion_id": f"clip-{clip}"}
+        rows.append(attacked(k, "fooled" if fooled else MISSED, **values | ({} if clips else {"motion_id": None})))
+    return write_small_run(folder, rows, name)
+
+
+def test_sequences_that_play_one_clip_are_not_counted_as_independent(tmp_path: Path) -> None:
+    one, other = (clipped(tmp_path / name, shift, name) for name, shift in SHIFTS)
+    found = compare_runs(one, other)
+    facts = found.facts()
+    assert (found.sequences, found.recordings) == (12, 4)
+    final, success = facts["differences"]["error_final_mm"], facts["success"]
+    for interval in (final["a"], final["difference"], success["a"], success["difference"]):
+        assert interval["clustered_by"] == "motion_id"
+    assert success["swap_clustered_by"] == "motion_id" and success["swap_p"] == 1, "one clip differs of four"
+    summary, row = summarise(one, "natural").facts(), error_rows(one, "natural", "everyday")[-1].facts()
+    for interval in (summary["success"], summary["error_final_mm"], row["success"], row["beside"]["attack"]["success"]):
+        assert interval["clustered_by"] == "motion_id"
+
+
+def test_runs_that_name_no_clips_are_of_sequences(tmp_path: Path) -> None:
+    named, unnamed = (
+        compare_runs(*(clipped(tmp_path / f"{clips}-{name}", shift, name, clips) for name, shift in SHIFTS))
+        for clips in (True, False)
+    )
+    assert unnamed.recordings == 0 and unnamed.success.swap_clustered_by == "sequence"
+    wide, narrow = (found.success.difference for found in (named, unnamed))
+    assert narrow.clustered_by == "sequence" and wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
