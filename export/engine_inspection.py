@@ -78,11 +78,11 @@ def inspect_engines(bundle: Bundle, gpu: Gpu | None, *, hashes: bool = True) -> 
     found = [_inspect(path, bundle, gpu, versions, hashes) for path in _entries(bundle)]
     order = list(bundle.graphs)
 
-    def place(entry: Inspected) -> tuple[int, str, str]:
+    def place(entry: Inspected) -> tuple[int, int, str]:
         if entry.record is None:
-            return len(order) + 1, "", entry.path.name
-        graph = entry.record.graph
-        return order.index(graph) if graph in order else len(order), entry.record.target.capability, entry.path.name
+            return len(order) + 1, 0, entry.path.name
+        graph, capability = entry.record.graph, "".join(filter(str.isdigit, entry.record.target.capability))
+        return order.index(graph) if graph in order else len(order), int(capability or 0), entry.path.name
 
     return sorted(found, key=place)
 

@@ -27,9 +27,7 @@ class Action(StrEnum):
 def engines(
     action: Annotated[Action, typer.Argument(help="list; verify, which reads every file; or prune.")],
     folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `turncoat export` made.")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what prune would remove, no more.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what prune would remove, no more.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
 ) -> None:
     """List, verify or prune the TensorRT engines in a bundle's cache.
@@ -49,10 +47,11 @@ def engines(
     out = Output(json)
     # A bundle whose weights were damaged still has engines to look at; only verify reads everything.
     bundle = open_bundle(folder, check=action is Action.VERIFY)
+    gpu = find_gpu()
     if action is Action.PRUNE:
-        found = prune_engines(bundle, find_gpu(), dry_run=dry_run)
+        found = prune_engines(bundle, gpu, dry_run=dry_run)
     else:
-        found = inspect_engines(bundle, find_gpu(), hashes=action is Action.VERIFY)
+        found = inspect_engines(bundle, gpu, hashes=action is Action.VERIFY)
     if found:
         out.show(_table(found))
     for entry in found:
@@ -60,7 +59,7 @@ def engines(
             out.show(entry.sentence)
     counts = Counter(entry.state for entry in found)
     size = sum(entry.size for entry in found)
-    out.show(_summary(action, dry_run, counts, size))
+    out.show(_summary(action, dry_run, counts, size, gpu))
     wrong = action is Action.VERIFY and any(entry.state in WRONG for entry in found)
     out.finish(
         {
@@ -78,20 +77,19 @@ def engines(
 
 def _table(found: "list[Inspected]") -> Table:
     table = Table()
-    for heading in ("graph", "flavour", "version", "for", "MB", "state", "key"):
-        table.add_column(heading, justify="right" if heading == "MB" else "left")
+    for heading in ("graph", "built by", "for", "MB", "state", "key"):
+        table.add_column(heading, justify="right" if heading == "MB" else "left", overflow="fold")
     for entry in found:
         record, colour = entry.record, _COLOURS.get(entry.state, "red")
-        state = f"[{colour}]{entry.state}[/]"
-        if record is None:
-            table.add_row("-", "-", "-", "-", f"{entry.size / 1e6:.1f}", state, entry.path.name[:12])
-            continue
-        engine = (record.graph, record.flavour, record.version, record.target.device)
-        table.add_row(*engine, f"{entry.size / 1e6:.1f}", state, record.key[:12])
+        what = ("-", "-", "-")
+        if record is not None:
+            version = ".".join(record.version.split(".")[:3])
+            what = (record.graph, f"{record.flavour} {version}", record.target.device)
+        table.add_row(*what, f"{entry.size / 1e6:.1f}", f"[{colour}]{entry.state}[/]", entry.path.name[:8])
     return table
 
 
-def _summary(action: Action, dry_run: bool, counts: Counter[Any], size: int) -> str:
+def _summary(action: Action, dry_run: bool, counts: Counter[Any], size: int, gpu: Any) -> str:
     total = sum(counts.values())
     if action is Action.PRUNE:
         if not total:
@@ -99,7 +97,9 @@ def _summary(action: Action, dry_run: bool, counts: Counter[Any], size: int) -> 
         return f"{'Would remove' if dry_run else 'Removed'} {total}, {size / 1e6:.1f} MB."
     if not total:
         return "No engines; `turncoat export --tensorrt-rtx sm89` builds some, and so does running on a GPU."
-    return f"{total} in all, {size / 1e6:.1f} MB: " + ", ".join(f"{n} {state}" for state, n in counts.items()) + "."
+    here = "has no NVIDIA GPU" if gpu is None else f"has {gpu.name} ({gpu.capability}, driver {gpu.driver})"
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return f"{total} in all, {size / 1e6:.1f} MB: {states}. This machine {here}."
 
 
 def _facts(entry: "Inspected") -> dict[str, Any]:
