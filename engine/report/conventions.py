@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turncoat.engine.report.facts import Facts
-from turncoat.engine.report.names import capital, counted
+from turncoat.engine.report.names import capital, counted, moved_by
 from turncoat.engine.report.numbers import Group
 from turncoat.engine.runs import Run
 
@@ -48,7 +48,8 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
         ),
         (
             "Ascent",
-            f"Adam on the {'squared distance of the joints (Algorithm 1, line 9)' if squared else 'MPJPE'}; at most "
+            f"{moved_by(run.info)} on the "
+            f"{'squared distance of the joints (Algorithm 1, line 9)' if squared else 'MPJPE'}; at most "
             f"{settings.get('iterations')} iterations. Step sizes: {_step_sizes(run)}. Precision of the steps: "
             f"{settings.get('precision', 'float32')}; admission and verification are float32.",
         ),

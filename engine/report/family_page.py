@@ -22,6 +22,7 @@ from turncoat.engine.report.family import (
     subjects_table,
 )
 from turncoat.engine.report.family_words import group_words, headline, key_figures, lede, notes
+from turncoat.engine.report.names import moved_by
 from turncoat.engine.report.page import template
 from turncoat.engine.report.plain import markdown, rich_table
 from turncoat.engine.runs import Run
@@ -168,8 +169,8 @@ def _provenance(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("Dataset", f"{data.get('name')}, {data.get('recipe')}, {data.get('preset')}, {data.get('frame_size')} pixels, "
                     f"fingerprint {data.get('fingerprint')}"),
         ("Frames", frames),
-        ("Attack", f"Adam, {settings.get('objective')} objective, at most {settings.get('iterations')} iterations, "
-                   f"threshold {settings.get('threshold_mm'):g} mm, seed {settings.get('seed')}"),
+        ("Attack", f"{moved_by(info)}, {settings.get('objective')} objective, at most {settings.get('iterations')} "
+                   f"iterations, threshold {settings.get('threshold_mm'):g} mm, seed {settings.get('seed')}"),
         ("Backend", ", ".join(sorted({str(run.info.get("backend")) for run in runs}))),
         ("Machine", ", ".join(f"{name} {fact}" for name, fact in (info.get("machine") or {}).items())),
         ("Versions", ", ".join(f"{name} {fact}" for name, fact in (info.get("versions") or {}).items())),

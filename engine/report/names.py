@@ -1,6 +1,8 @@
 """The names that a person reads for settings and controls, and how numbers are written."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from turncoat.engine.report.numbers import Measured, Rate
 
@@ -23,6 +25,31 @@ _EXPLAINED = {
     "natural": f"The same ascent in whitened coordinates, kept in the ball that holds 99{SPACE}% of natural codes; "
     "that bounds how far out a code is, and does not make it one that a real picture has.",
 }
+
+
+OPTIMISERS = {
+    "adam": "Adam",
+    "sign": "sign steps",
+    "gradient": "plain gradient steps",
+    "random": "random search, no gradients",
+}
+
+
+def moved_by(info: Mapping[str, Any]) -> str:
+    """How the appearance attacks of a run move, from its run.json: "Adam", or what each does; starts and ball."""
+    settings, attacks = info["settings"], info.get("attacks") or {}
+    chosen = settings.get("optimiser") or {}
+    names = [name for name in settings.get("attacks", ()) if not name.startswith("colours")]
+    moves = {name: (attacks.get(name) or {}).get("optimiser") or chosen.get(name, "adam") for name in names}
+    words = {name: OPTIMISERS.get(move, move) for name, move in moves.items()}
+    alike = len(set(words.values())) <= 1
+    said = next(iter(words.values()), "Adam") if alike else "; ".join(f"{name}: {move}" for name, move in words.items())
+    starts, ball = settings.get("restarts", 1), settings.get("budget_factor", 1)
+    return (
+        said
+        + (f", {starts} starts" if starts > 1 else "")
+        + (f", {ball:g} times the natural ball" if ball != 1 else "")
+    )
 
 
 def colour_of(key: str) -> str:

@@ -355,3 +355,16 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     said = capsys.readouterr().err.strip()
     assert len(said.splitlines()) == 1
     return said
+
+
+def test_the_page_says_how_each_attack_moved() -> None:
+    from turncoat.engine.report.names import moved_by
+
+    old = {"settings": {"attacks": ["paper", "natural", "colours-0.1"]}}
+    assert moved_by(old) == "Adam"
+    both = {"attacks": ["paper", "natural"], "optimiser": {"natural": "gradient"}, "restarts": 3, "budget_factor": 2.0}
+    assert moved_by({"settings": both}) == (
+        "paper: Adam; natural: plain gradient steps, 3 starts, 2 times the natural ball"
+    )
+    recorded = {"settings": {"attacks": ["natural"]}, "attacks": {"natural": {"optimiser": "sign"}}}
+    assert moved_by(recorded) == "sign steps"
