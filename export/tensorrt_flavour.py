@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,7 +147,9 @@ def polygraphy(flavour: Flavour) -> Iterator[Any]:
         sys.modules.update(_COPIES.get(flavour.name, {}))
         os.environ[_SWITCH] = "1" if flavour is TENSORRT_RTX else "0"
         try:
-            yield _loaded(flavour)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of TensorRT, about what Polygraphy calls
+                yield _loaded(flavour)
         finally:
             _COPIES[flavour.name] = _take_out()
             sys.modules.update(outside)
