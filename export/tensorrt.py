@@ -53,7 +53,7 @@ def build_engines(
     """
     kind = flavour_of(flavour)
     version = kind.version
-    targets = _targets(kind, capabilities, gpu)
+    targets = targets_of(flavour, capabilities, gpu)
     names = list(bundle.graphs if graphs is None else graphs)
     for name in names:
         bundle.path(name)
@@ -82,6 +82,22 @@ def build_engines(
     return [record for record in records.values() if record is not None]
 
 
+def targets_of(flavour: str, capabilities: Sequence[str] | None = None, gpu: Gpu | None = None) -> list[Target]:
+    """What `build_engines` would build for with the same arguments, and the same errors: ask before long work."""
+    kind = flavour_of(flavour)
+    kind.api()
+    if capabilities is None:
+        return [target_here(kind, gpu)]
+    if kind is not TENSORRT_RTX:
+        raise ConfigError(
+            f"{kind.title} builds for the GPU of the machine it runs on, not for {', '.join(capabilities)}; "
+            "build with tensorrt-rtx, or on the machine that will run it."
+        )
+    if not capabilities:
+        raise ConfigError(f"Name at least one GPU to build for; {kind.title} knows {', '.join(kind.capabilities())}.")
+    return [Target.of_capability(name) for name in dict.fromkeys(map(kind.capability, capabilities))]
+
+
 def target_here(kind: Flavour, gpu: Gpu | None = None) -> Target:
     """What an engine for this machine is built for; EngineError if there is no GPU that the flavour knows."""
     gpu = find_gpu() if gpu is None else gpu
@@ -97,19 +113,6 @@ def target_here(kind: Flavour, gpu: Gpu | None = None) -> Target:
             "use the tensorrt backend."
         )
     return Target.of_capability(gpu.capability)
-
-
-def _targets(kind: Flavour, capabilities: Sequence[str] | None, gpu: Gpu | None) -> list[Target]:
-    if capabilities is None:
-        return [target_here(kind, gpu)]
-    if kind is not TENSORRT_RTX:
-        raise ConfigError(
-            f"{kind.title} builds for the GPU of the machine it runs on, not for {', '.join(capabilities)}; "
-            "build with tensorrt-rtx, or on the machine that will run it."
-        )
-    if not capabilities:
-        raise ConfigError(f"Name at least one GPU to build for; {kind.title} knows {', '.join(kind.capabilities())}.")
-    return [Target.of_capability(name) for name in dict.fromkeys(map(kind.capability, capabilities))]
 
 
 @dataclass

@@ -48,10 +48,10 @@ class Flavour:
             api = importlib.import_module(self.module)
         except Exception as error:  # a binding without its libraries raises anything from ImportError to RuntimeError
             if isinstance(error, ModuleNotFoundError) and error.name == self.module:
-                found, how = "is not installed", "install"
+                found, again = "is not installed", ""
             else:
-                found, how = f"does not load ({_line(error)})", "install it again with"
-            raise EngineError(f"{self.title} {found}; {how} pip install 'turncoat[{self.extra}]'.") from error
+                found, again = f"does not load ({_line(error)})", " --force-reinstall"
+            raise EngineError(f"{self.title} {found}; pip install{again} 'turncoat[{self.extra}]'.") from error
         if version_numbers(api.__version__) < self.minimum:
             oldest = ".".join(map(str, self.minimum))
             raise EngineError(f"{self.title} {api.__version__} is too old; install {oldest} or newer.")

@@ -34,6 +34,14 @@ def export(
     output = Output(json)
     if objective not in ("squared", "mpjpe"):
         raise ConfigError(f"objective is {objective!r}; choose squared or mpjpe.")
+    wanted: dict[str, list[str] | None] = {"tensorrt": None} if tensorrt else {}
+    if tensorrt_rtx is not None:
+        wanted["tensorrt-rtx"] = [name.strip() for name in tensorrt_rtx.split(",") if name.strip()] or None
+    if wanted:
+        from turncoat.export.tensorrt import build_engines, targets_of
+
+        for flavour, capabilities in wanted.items():
+            targets_of(flavour, capabilities)  # what cannot be built is said before the export
     with output.progress("exporting", "graphs") as advance:
         bundle = export_bundle(
             weights,
@@ -45,13 +53,9 @@ def export(
             progress=advance,
         )
     built = []
-    for flavour, wanted in (("tensorrt", "" if tensorrt else None), ("tensorrt-rtx", tensorrt_rtx)):
-        if wanted is not None:
-            from turncoat.export.tensorrt import build_engines
-
-            capabilities = [name.strip() for name in wanted.split(",") if name.strip()] or None
-            with output.progress(f"building {flavour} engines", "engines") as advance:
-                built += build_engines(bundle, flavour, capabilities=capabilities, progress=advance)
+    for flavour, capabilities in wanted.items():
+        with output.progress(f"building {flavour} engines", "engines") as advance:
+            built += build_engines(bundle, flavour, capabilities=capabilities, progress=advance)
     table = Table(title=f"{bundle.name}, {precision}", title_justify="left")
     for heading in ("graph", "batches", "inputs", "outputs"):
         table.add_column(heading)

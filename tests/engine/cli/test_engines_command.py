@@ -98,3 +98,13 @@ def test_a_bundle_without_engines_says_how_to_get_some(bundle, capsys):
 def test_bad_input_is_one_sentence(capsys, arguments, message):
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (2, "") and message in err and err.count("\n") == 1
+
+
+def test_export_says_what_it_cannot_build_before_it_exports(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Flavour, "api", lambda flavour: None)
+    monkeypatch.setattr(Flavour, "version", property(lambda flavour: VERSION))
+    monkeypatch.setattr(Flavour, "capabilities", lambda flavour: ("sm89", "sm120"))
+    with pytest.raises(SystemExit) as exit_info:
+        main(["export", "nsd", "--out", str(tmp_path / "bundle"), "--tensorrt-rtx", "sm89,sm90"])
+    assert exit_info.value.code == 2 and "does not build for 'sm90'" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
