@@ -193,7 +193,7 @@ def _rescale(tensor: Any, other: Any, scaled: Any, same: Any) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the exporter's notes on what it did not register and what it optimised."""
-    levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript", "onnx_ir")}
+    levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "torch.__trace", "onnxscript", "onnx_ir")}
     try:
         for name in levels:
             logging.getLogger(name).setLevel(logging.ERROR)

@@ -49,7 +49,6 @@ def tiny_bundle_half(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactor
 
 def _shared_bundle(dataset: Path, factory: pytest.TempPathFactory, precision: str) -> Path:
     """One bundle for all test workers: the first makes it, the others wait."""
-    pytest.importorskip("onnxscript", reason="export needs onnx and onnxscript: pip install 'turncoat[cpu]'")
     from filelock import FileLock
 
     from fixtures.lively import lively_bundle

@@ -13,8 +13,6 @@ from turncoat.export.onnx_graph import OPERATORS, Ladder, check_operators, forwa
 from turncoat.export.trace import trace
 from turncoat.kernels import ExportError
 
-pytest.importorskip("onnxscript")
-
 
 def graph_of(function, shape=(4,), name="attack", outputs=("y",)) -> Graph:
     def example(batch: int) -> tuple[torch.Tensor, ...]:
