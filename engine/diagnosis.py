@@ -4,6 +4,7 @@ import importlib
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pathlib import Path
 from turncoat.kernels.version import VERSION
 
 # State and the colour it is shown in.
-STATES = {"works": "green", "missing": "yellow", "broken": "red"}
+STATES = {"works": "green", "missing": "yellow", "conflict": "red", "broken": "red"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,10 @@ class Finding:
 
 class Missing(Exception):
     """Raised by a trial whose piece is not there (as opposed to there and failing); says how to get it."""
+
+
+class Conflict(Exception):
+    """Raised by a trial whose pieces cannot work beside each other; says which, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ def _try(piece: _Piece) -> Finding:
         state, found = "works", piece.trial()
     except Missing as error:
         state, found = "missing", str(error)
+    except Conflict as error:
+        state, found = "conflict", str(error)
     except Exception as error:  # a broken driver or wheel may raise anything, and that is the finding
         state, found = "broken", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return Finding(piece=piece.name, state=state, found=found, gives=piece.gives, needed=piece.needed)
@@ -105,6 +112,77 @@ def _package(module: str, distribution: str, extra: str | None) -> Callable[[], 
     return trial
 
 
+def _export() -> str:
+    found = [_package(module, module, "cpu")() for module in ("onnx", "onnxscript")]
+    return f"onnx {found[0]}, onnxscript {found[1]}"
+
+
+def _onnxruntime() -> str:
+    version = _package("onnxruntime", "onnxruntime", "cpu")()
+    import onnxruntime
+
+    if version == "version unknown":
+        version = onnxruntime.__version__
+    providers = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+    cuda = "graphs, gradients included, on CPU and GPU" if "CUDA" in providers else "graphs, gradients included, on CPU"
+    return f"{version}: {cuda}"
+
+
+def _compiler() -> str:
+    """torch.compile on a CPU writes C++ and needs somebody to translate it."""
+    names = [os.environ.get("CXX", ""), "g++", "clang++", "c++"]
+    compiler = next((name for name in names if name and shutil.which(name)), None)
+    if compiler is None:
+        raise Missing("no C++ compiler (g++ or clang++); reduced precision runs without compilation")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "trial.cpp"
+        source.write_text("int main() { return 0; }\n")
+        command = [compiler, str(source), "-o", str(Path(folder) / "trial")]
+        trial = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if trial.returncode:
+        raise RuntimeError(f"{compiler} fails: {trial.stderr.strip()[:120]}")
+    return compiler
+
+
+def _tensorrt(flavour: str, extra: str) -> Callable[[], str]:
+    """A trial of one flavour of TensorRT, and what it can do on this machine."""
+
+    def trial() -> str:
+        version = _package(flavour.replace("-", "_"), flavour, extra)()
+        try:
+            polygraphy = installed_version("polygraphy")
+        except PackageNotFoundError:
+            raise Missing(f"{version}, but not Polygraphy, which builds engines: pip install polygraphy") from None
+        import torch
+
+        runs = "builds and runs engines" if torch.cuda.is_available() else "no GPU to run engines on"
+        ahead = "; builds them ahead of time for other GPUs" if flavour == "tensorrt-rtx" else ""
+        return f"{version} with Polygraphy {polygraphy}: {runs}{ahead}"
+
+    return trial
+
+
+def _versions() -> str:
+    """What is installed side by side and gets in each other's way."""
+    found = {}
+    for name in ("onnxruntime", "onnxruntime-gpu", "tensorrt"):
+        try:
+            found[name] = installed_version(name)
+        except PackageNotFoundError:
+            continue
+    if {"onnxruntime", "onnxruntime-gpu"} <= set(found):
+        raise Conflict(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files; uninstall both, "
+            "then install one of turncoat's extras, cpu or gpu"
+        )
+    if "onnxruntime-gpu" in found and int(found.get("tensorrt", "0").split(".")[0]) >= 11:
+        return (
+            f"onnxruntime-gpu {found['onnxruntime-gpu']}'s own TensorRT provider wants TensorRT 10 and does not load "
+            f"beside {found['tensorrt']} (microsoft/onnxruntime#32278); turncoat uses TensorRT directly"
+        )
+    return "no two packages that get in each other's way"
+
+
 def _weights() -> str:
     from turncoat.training.checkpoint import load_network, shipped_weights
 
@@ -141,9 +219,12 @@ _PIECES = (
     _Piece("pyarrow", "dataset indices and result tables", _package("pyarrow.parquet", "pyarrow", None), needed=True),
     _Piece("shipped weights", "attacking without training first", _weights),
     _Piece("TensorBoard", "curves and pictures of a training run", _package("tensorboard", "tensorboard", None)),
-    _Piece("ONNX Runtime", "running exported bundles on CPU or GPU", _package("onnxruntime", "onnxruntime", "cpu")),
-    _Piece("TensorRT", "the fastest engines on data-centre GPUs", _package("tensorrt", "tensorrt", "gpu")),
-    _Piece("TensorRT-RTX", "engines for GeForce RTX GPUs", _package("tensorrt_rtx", "tensorrt-rtx", "tensorrt-rtx")),
+    _Piece("C++ compiler", "compiled attack steps on the CPU", _compiler),
+    _Piece("ONNX export", "turncoat export: bundles for inference engines", _export),
+    _Piece("ONNX Runtime", "running exported bundles on CPU or GPU", _onnxruntime),
+    _Piece("TensorRT", "the fastest engines on data-centre GPUs", _tensorrt("tensorrt", "gpu")),
+    _Piece("TensorRT-RTX", "engines for GeForce RTX GPUs", _tensorrt("tensorrt-rtx", "tensorrt-rtx")),
+    _Piece("versions", "packages that do not work beside each other", _versions),
     _Piece("CuPy", "hand-written CUDA kernels", _package("cupy", "cupy-cuda13x", "gpu")),
     _Piece("PyCUDA", "running engines without PyTorch's CUDA", _package("pycuda.driver", "pycuda", "pycuda")),
     _Piece("Ray", "a sweep over several machines", _package("ray", "ray", "ray")),
