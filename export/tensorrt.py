@@ -158,9 +158,9 @@ def _build(bundle: Bundle, graph: str, kind: Flavour, target: Target, report: _R
         except (tools.PolygraphyException, RuntimeError) as error:
             if monitor.stopped_by is not None:
                 raise monitor.stopped_by from None
+            why = (log.problems() or str(error)).rstrip(".")
             raise ExportError(
-                f"{kind.title} {kind.version} cannot build the graph {graph} for {target.capability}: "
-                f"{log.problems() or error}."
+                f"{kind.title} {kind.version} cannot build the graph {graph} for {target.capability}: {why}."
             ) from error
     if monitor.stopped_by is not None:
         raise monitor.stopped_by

@@ -90,7 +90,7 @@ class Flavour:
 
 
 TENSORRT = Flavour("tensorrt", "TensorRT", "tensorrt", (10, 13), "gpu")
-TENSORRT_RTX = Flavour("tensorrt-rtx", "TensorRT-RTX", "tensorrt_rtx", (1, 3), "tensorrt-rtx")
+TENSORRT_RTX = Flavour("tensorrt-rtx", "TensorRT-RTX", "tensorrt_rtx", (1, 4), "tensorrt-rtx")
 FLAVOURS = {flavour.name: flavour for flavour in (TENSORRT, TENSORRT_RTX)}
 
 

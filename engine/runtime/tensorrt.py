@@ -150,7 +150,7 @@ class TensorRTSession(Session):
         batch = max(len(tensor) for name, tensor in tensors.items() if name not in _SHARED)
         found: list[dict[str, Tensor]] = []
         for begin, end, rung in _pieces(batch, self.bundle.batches):
-            name = graph if graph in self.bundle.graphs else f"{graph}-b{rung}"
+            name = f"{graph}-b{rung}" if f"{graph}-b{rung}" in self.bundle.graphs else graph
             self.bundle.path(name)
             for value in self.bundle.graphs[name]["inputs"]:
                 _check(name, value, tensors[value["name"]], batch)

@@ -106,6 +106,16 @@ def test_an_interrupted_build_leaves_what_was_finished_and_nothing_half_written(
 
 
 @builds
+def test_what_stops_a_build_is_kept_from_tensorrt_and_ends_it_at_its_next_step():
+    def stop(done: int, total: int, **facts: str) -> None:
+        raise KeyboardInterrupt
+
+    monitor = tensorrt._monitor(TENSORRT_RTX.api(), tensorrt._Report(stop, 0, 1, "predict sm89"))
+    assert monitor.step_complete("Timing", 0) is False
+    assert isinstance(monitor.stopped_by, KeyboardInterrupt)
+
+
+@builds
 def test_a_graph_that_cannot_be_built_is_named_with_its_operator(bundle):
     import onnx
 

@@ -95,14 +95,22 @@ def test_every_verb_gives_what_the_network_gives_whatever_the_batch(bundle, monk
         assert by_code.shape == codes.appearance.shape and by_code.abs().max() > 0
 
 
-def test_a_batch_is_cut_into_rungs_and_padded_with_what_does_not_show(bundle, monkeypatch, frames):
+@pytest.mark.parametrize("rungs", [[1, 2], [2]], ids=["cut", "padded"])
+def test_a_batch_is_cut_into_rungs_and_padded_with_what_does_not_show(bundle, monkeypatch, frames, rungs):
+    bundle.info["batches"] = rungs
     pretended = Pretended(bundle, monkeypatch)
     pictures = torch.cat([frames[0], frames[0]])[:5]
     with pretended.session as session:
         together = session.predict(pictures)
-        assert pretended.events.count("read") == 3  # 2 + 2 + 1
+        assert pretended.events.count("read") == 3  # 2 + 2 + 1, the last of them perhaps as one of 2
+        assert len(pretended.api.contexts) == len(rungs)
         alone = torch.cat([session.predict(picture[None]) for picture in pictures])
+        assert together.shape == alone.shape == (5, 17, 3)
+        reference, aim = torch.zeros(1, 17, 3), (torch.ones(17), torch.ones(1))
+        pose, gradient = session.target_step(pictures[:1], reference, *aim)
+        assert len(pose) == len(gradient) == 1
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=0.01)
+    torch.testing.assert_close(together, bundle.network.predict(pictures), rtol=1e-3, atol=0.05)
 
 
 def test_work_is_captured_once_for_each_shape_after_a_first_run(bundle, monkeypatch, frames):
@@ -258,6 +266,17 @@ def test_a_damaged_engine_is_not_run(bundle, monkeypatch, frames):
     assert built, "it is built again"
     with pytest.raises(DataError, match="truncated or another file"):
         pretended.records["predict"].read()
+
+
+def test_a_graph_that_the_network_does_not_have_is_named_with_those_it_has(bundle, monkeypatch, frames):
+    session = Pretended(bundle, monkeypatch).session
+    for name in ("canvas", "decode-vjp-b1", "decode-vjp-b2"):
+        del bundle.graphs[name]
+    codes = session.encode(frames[0])
+    with pytest.raises(DataError, match=r"has no graph 'canvas'; it has predict, encode, decode"):
+        session.canvas(codes, frames[1])
+    with pytest.raises(DataError, match=r"has no graph 'decode-vjp'; it has"):
+        session.decode_vjp(codes.appearance, codes.appearance, codes.appearance)
 
 
 def test_a_network_that_is_told_where_the_person_is_wants_to_be_told(bundle, monkeypatch, frames):
