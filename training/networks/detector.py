@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from turncoat.kernels.resample import resample
 from turncoat.training.networks.layers import BasicBlock, ConvNormReLU, widened
 from turncoat.training.networks.presets import NetworkSettings
 
@@ -65,8 +64,8 @@ class OfficialDetector(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Normalised frames (B, 3, H, W), any size and aspect -> raw box (B, 4)."""
-        whole = torch.tensor([[1.0, 1.0, 0.0, 0.0]], device=frames.device).expand(len(frames), 4)
-        return self.box(self.body(resample(frames, whole, self.size, self.size)))
+        small = F.interpolate(frames, size=(self.size, self.size), mode="bilinear", align_corners=True)
+        return self.box(self.body(small))
 
 
 class Detector(nn.Module):
