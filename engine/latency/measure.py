@@ -221,7 +221,7 @@ def _gpu_times(question: _Question, asked: _Question, session: Any) -> tuple[flo
 
 def _percentiles(taken: np.ndarray) -> dict[float, float]:
     beyond = {p: len(taken) * (1 - p / 100) for p in PERCENTILES}
-    return {p: float(1e3 * np.percentile(taken, p)) for p in PERCENTILES if p == 50 or beyond[p] >= _few(p)}
+    return {p: float(1e3 * np.percentile(taken, p)) for p in PERCENTILES if p == 50 or beyond[p] > _few(p) - 1e-6}
 
 
 def _few(percentile: float) -> float:
