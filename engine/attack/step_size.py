@@ -17,7 +17,8 @@ from turncoat.training.checkpoint import find_weights, read_tensors, write_tenso
 
 # Raw codes differ tenfold in scale between channels and networks; whitened ones have unit variance.
 LADDERS = {"paper": (0.1, 0.3, 1.0, 3.0), "free": (0.03, 0.1, 0.3, 1.0), "natural": (0.03, 0.1, 0.3, 1.0)}
-GRADIENT_LADDER = (0.1, 0.3, 1.0, 3.0)  # plain gradient steps go far along few coordinates
+# Plain gradient steps go far along few coordinates. In the ball the largest are as good as jumps to its surface.
+GRADIENT_LADDER = (0.3, 1.0, 3.0, 10.0)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def draw(found: Soundness, file: Path) -> None:
     figure = Figure(figsize=(11, 7.5), dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        2, 4, left=0.045, right=0.985, top=0.815, bottom=0.085, hspace=0.2, wspace=0.2, width_ratios=(1.4, 0.16, 1, 1)
+        2, 4, left=0.045, right=0.905, top=0.815, bottom=0.085, hspace=0.2, wspace=0.2, width_ratios=(1.4, 0.18, 1, 1)
     )  # the narrow column is for names at the ends of lines
     axes = [[figure.add_subplot(grid[row, column]) for column in (0, 2, 3)] for row in range(2)]
     for line in axes:
@@ -132,23 +132,21 @@ def _labels(axis: Any, ends: Sequence[tuple[float, str]], last: float, high: flo
 
 
 def _over_step_size(found: Soundness, success: Any, error: Any) -> None:
-    line = sorted([found.attack, *(one.measured for one in found.compared if one.measured.variant.name[:5] == "step-")],
-                  key=lambda one: one.step_size)  # fmt: skip
+    tried = [one.measured for one in found.compared if one.measured.variant.name.startswith("step-")]
+    line = sorted([found.attack, *tried], key=lambda one: one.step_size)
     others = [one.measured for one in found.compared if one.measured.variant.name in ("adam", "gradient", "sign")]
     sizes = [one.step_size for one in line]
     for axis, part in ((success, "fooled"), (error, "reached_mm")):
         _bars(axis, sizes, [getattr(one, part) for one in line], COLOURS["attack"], joined=True)
         for one in others:
-            name, value = one.variant.name, getattr(one, part)
-            _bars(axis, [one.step_size], [value], COLOURS[name])
-            axis.annotate(SHORT[name], (one.step_size, value.value), xytext=(6, 4), textcoords="offset points",
-                          fontsize=7.8, color=COLOURS[name])  # fmt: skip
-        here = getattr(found.attack, part).value
-        axis.annotate("the attack", (found.attack.step_size, here), xytext=(6, -11), textcoords="offset points",
-                      fontsize=7.8, color=COLOURS["attack"], fontweight="bold")  # fmt: skip
+            value = getattr(one, part)
+            _bars(axis, [one.step_size], [value], COLOURS[one.variant.name])
+            near = min(line, key=lambda each: abs(np.log(each.step_size / one.step_size)))
+            _name(axis, one.variant.name, one.step_size, value.value, above=value.value >= getattr(near, part).value)
+        _name(axis, "attack", sizes[-1], getattr(line[-1], part).value, above=None)
         axis.set_xscale("log")
         shown = sorted({*sizes, *(one.step_size for one in others)})
-        axis.set_xlim(shown[0] / 1.6, shown[-1] * 2.5)
+        axis.set_xlim(shown[0] / 1.6, shown[-1] * 7)  # room for the name
         apart = [size for n, size in enumerate(shown) if n == 0 or size > 1.25 * shown[n - 1]]
         axis.set_xticks(apart, [f"{size:.2g}" for size in apart])
         axis.minorticks_off()
@@ -157,37 +155,44 @@ def _over_step_size(found: Soundness, success: Any, error: Any) -> None:
 
 
 def _over_budget(found: Soundness, success: Any, error: Any) -> None:
+    """The attack and the search in balls of several sizes; diamonds are what others reach in the ball of the attack."""
     searched = [one.measured for one in found.compared if one.measured.variant.optimiser == "random"
                 and one.measured.variant.role in ("variant", "budget")]  # fmt: skip
     search = sorted(((one.variant.factor, one) for one in searched), key=lambda each: each[0])
     lines: list[tuple[str, Sequence[tuple[float, Measured]]]] = [("attack", found.budgets)]
     lines += [("search", search)] if search and found.attack.variant.optimiser != "random" else []
-    single = [
-        one.measured for one in found.compared if one.measured.variant.name in ("adam", "gradient", "sign", "restarts")
-    ]
-    for axis, part in ((success, "fooled"), (error, "reached_mm")):
+    beside = ("adam", "gradient", "sign", "restarts")
+    single = [one.measured for one in found.compared if one.measured.variant.name in beside]
+    factors = sorted({factor for _, line in lines for factor, _ in line})
+    for axis, part, high in ((success, "fooled", 1.0), (error, "reached_mm", found.settings.threshold_mm)):
+        here = getattr(found.attack, part).value
         for name, line in lines:
-            _bars(
-                axis,
-                [factor for factor, _ in line],
-                [getattr(one, part) for _, one in line],
-                COLOURS[name],
-                joined=True,
-            )
+            values = [getattr(one, part) for _, one in line]
+            _bars(axis, [factor for factor, _ in line], values, COLOURS[name], joined=True)
         for one in single:
-            axis.plot([1.0], [getattr(one, part).value], "D", color=COLOURS[one.variant.name], markersize=5, zorder=4)
-        factors = sorted({factor for _, line in lines for factor, _ in line})
+            name, value = one.variant.name, getattr(one, part).value
+            axis.plot([1.0], [value], "D", color=COLOURS[name], markersize=5, zorder=4)
+            if abs(value - here) > 0.15 * high:
+                _name(axis, name, 1.0, value, above=True)
+        ends = [(getattr(line[-1][1], part).value, name) for name, line in lines]
+        _labels(axis, ends, 1.15 * factors[-1], high)
+        axis.set_xscale("log")
+        axis.set_xlim(factors[0] / 1.15, factors[-1] * 1.15)
         axis.set_xticks(factors, [f"{factor:g}" for factor in factors])
+        axis.minorticks_off()
         axis.axvline(1, color=RULE, linewidth=1, zorder=0)
-        axis.set_xlim(factors[0] - 0.12, factors[-1] + 0.12)
-        for name, line in lines:
-            factor, one = line[-1]
-            high = name == "attack"
-            axis.annotate(SHORT[name], (factor, getattr(one, part).value), xytext=(-4, 6 if high else -12),
-                          textcoords="offset points", fontsize=7.8, ha="right", color=COLOURS[name],
-                          fontweight="bold" if high else "normal")  # fmt: skip
     success.set_title("over the budget", fontsize=10, loc="left", color=INK)
     error.set_xlabel("radius of the ball, in that of natural codes", fontsize=9, color=QUIET)
+
+
+def _name(axis: Any, name: str, x: float, y: float, *, above: bool | None) -> None:
+    """A name right of a point: above, below or (None) beside it. On a white rim, so that lines may pass below it."""
+    from matplotlib.patheffects import withStroke
+
+    weight, down = "bold" if name == "attack" else "normal", {None: -3, True: 5, False: -12}[above]
+    text = axis.annotate(SHORT[name], (x, y), xytext=(7, down), textcoords="offset points", fontsize=7.8,
+                         color=COLOURS[name], zorder=6, fontweight=weight)  # fmt: skip
+    text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 def _over_threshold(found: Soundness, axis: Any) -> None:

@@ -32,7 +32,7 @@ def evidence(found: Soundness) -> list[str]:
         f"more than {threshold:.0f}{SPACE}mm."
     ]
     for one in found.stronger[1:]:
-        said.append(f"With {one.measured.variant.words} {_gain(found, one)}.")
+        said.append(f"Stronger too: {one.measured.variant.words}; {_gain(found, one)}.")
     rest = [one for one in found.contenders if not one.stronger]
     if rest:
         near = max(rest, key=lambda one: (one.fooled.value, one.reached_mm.value))
