@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from turncoat.export.attack_step import Objective
 from turncoat.export.fold import folded
 from turncoat.export.weights import FILE
 from turncoat.kernels import DataError
@@ -53,7 +54,7 @@ class Bundle:
         return self.info["precision"]
 
     @property
-    def objective(self) -> str:
+    def objective(self) -> Objective:
         """What the gradient graphs differentiate: "squared" or "mpjpe"."""
         return self.info["objective"]
 

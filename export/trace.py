@@ -14,17 +14,23 @@ _SMALL = 1 << 14  # elements; larger constants that no weight is part of are mad
 _TURNED = (torch.ops.aten.permute.default, torch.ops.aten.t.default, torch.ops.aten.transpose.int)
 
 
-def trace(function: Callable[..., Any], arguments: Sequence[Tensor]) -> fx.GraphModule:
+def trace(
+    function: Callable[..., Any],
+    arguments: Sequence[Tensor],
+    table: dict[Any, Callable[..., Any]] | None = None,
+) -> fx.GraphModule:
     """Record what `function` does to `arguments`, `torch.autograd.grad` inside it included.
 
     Args:
         function: takes and returns tensors; weights may be anywhere in its closure, but frozen.
         arguments: examples. Their sizes become constants of the graph.
+        table: how operators are written, for whoever wants others than the core operators that engines know.
 
     Returns:
-        a graph of core operators; what depends on weights alone is computed here, once.
+        a graph of operators; what depends on weights alone is computed here, once.
     """
-    module = make_fx(lambda *given: function(*given), decomposition_table=decompositions())(*arguments)
+    table = decompositions() if table is None else table
+    module = make_fx(lambda *given: function(*given), decomposition_table=table)(*arguments)
     fold_constants(module)
     return module.eval()
 
