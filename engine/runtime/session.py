@@ -30,6 +30,7 @@ class Session(ABC):
         device: where its tensors lie.
         batches: rungs of its gradient ladder, ascending; None: any batch runs as it is.
         bundle: what it runs.
+        remark: one line for a person: what was chosen and why, or what did not work; "" if there is nothing to say.
     """
 
     backend: str
@@ -37,6 +38,7 @@ class Session(ABC):
     device: torch.device
     batches: tuple[int, ...] | None
     bundle: Bundle
+    remark: str = ""
 
     @abstractmethod
     def predict(self, frames: Tensor, *, given: Given | None = None) -> Tensor:
