@@ -103,7 +103,10 @@ class GraphSession(Session):
         if self._closed:
             raise EngineError("This session was closed; open a new one.")
         if graph not in self._shapes:
-            raise ConfigError(_missing(self.bundle, graph, self._shapes))
+            raise ConfigError(
+                f"{self.bundle.name} has no graph {graph!r}; it has {', '.join(self._shapes)}, because the network has "
+                "no decoder or no pose regressor; use another."
+            )
         shapes = self._shapes[graph]
         tensors = {name: self._taken(inputs[name]) for name in shapes}
         batch = next(t.shape[0] if t.ndim else 0 for name, t in tensors.items() if name not in SHARED)
@@ -146,8 +149,3 @@ def input_shapes(bundle: Bundle) -> dict[str, Shapes]:
             for value in described["inputs"]
         }
     return found
-
-
-def _missing(bundle: Bundle, graph: str, shapes: dict[str, Shapes]) -> str:
-    lacks = "pose regressor" if graph in ("predict", "target") or "decode" in shapes else "decoder"
-    return f"{bundle.name} cannot {graph}: it has no {lacks}, so the bundle holds {', '.join(sorted(shapes))} only."

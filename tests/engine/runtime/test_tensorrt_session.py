@@ -269,18 +269,20 @@ def test_a_damaged_engine_is_not_run(bundle, monkeypatch, frames):
 
 
 def test_a_graph_that_the_network_does_not_have_is_named_with_those_it_has(bundle, monkeypatch, frames):
-    session = Pretended(bundle, monkeypatch).session
     for name in ("canvas", "decode-vjp-b1", "decode-vjp-b2"):
         del bundle.graphs[name]
+    session = Pretended(bundle, monkeypatch).session
     codes = session.encode(frames[0])
-    with pytest.raises(DataError, match=r"has no graph 'canvas'; it has predict, encode, decode"):
+    with pytest.raises(ConfigError, match=r"has no graph 'canvas'; it has predict, encode, decode"):
         session.canvas(codes, frames[1])
-    with pytest.raises(DataError, match=r"has no graph 'decode-vjp'; it has"):
+    with pytest.raises(ConfigError, match=r"has no graph 'decode-vjp'; it has"):
         session.decode_vjp(codes.appearance, codes.appearance, codes.appearance)
 
 
 def test_a_network_that_is_told_where_the_person_is_wants_to_be_told(bundle, monkeypatch, frames):
-    monkeypatch.setitem(bundle.graphs["encode"], "inputs", [{"name": "frames"}, {"name": "box"}])
+    box = {"name": "box", "shape": ["batch", 4], "dtype": "float32"}
+    for graph in ("predict", "encode"):
+        monkeypatch.setitem(bundle.graphs[graph], "inputs", [*bundle.graphs[graph]["inputs"], box])
     session = Pretended(bundle, monkeypatch).session
     with pytest.raises(ConfigError, match="given where the person is"):
         session.predict(frames[0])

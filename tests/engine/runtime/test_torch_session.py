@@ -115,7 +115,7 @@ def test_what_does_not_fit_is_one_sentence(bundle, asked, tiny_dataset):
     with TorchSession(bundle_of(lively("nothing", open_dataset(tiny_dataset)))) as blind:
         assert blind.predict(asked.frames).shape == (5, 17, 3)
         canvas = Canvas(*asked.canvas)
-        with pytest.raises(ConfigError, match="cannot attack: it has no decoder"):
+        with pytest.raises(ConfigError, match="nothing has no graph 'attack'; it has predict, encode, target, because"):
             blind.attack_step(asked.appearance, canvas, *asked.aim)
 
 
