@@ -68,7 +68,7 @@ class CudaGraphSession(TorchSession):
         own = torch.cuda.CUDAGraph()
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=self.precision != "float32"):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
             with torch.cuda.stream(aside):
                 for _ in range(_WARM_UP):
                     self._eagerly(graph, buffers)

@@ -70,6 +70,8 @@ class OnnxRuntimeSession(GraphSession):
         super().__init__(bundle, f"onnxruntime-{device.type}", PRECISIONS[bundle.precision], device)
         self.batches = bundle.batches
         self._package = import_onnxruntime()
+        if device.type == "cuda" and hasattr(self._package, "preload_dlls"):
+            self._package.preload_dlls()  # the CUDA libraries that came with PyTorch
         self._threads = torch.get_num_threads() if threads is None else threads
         self._sessions: dict[tuple[str, int | None], Any] = {}
         self._buffers: dict[tuple[str, int], _Buffers] = {}
