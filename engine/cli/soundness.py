@@ -26,7 +26,10 @@ def soundness(
     iterations: Annotated[
         int | None, typer.Option(min=2, help="Steps of the attack that is checked. Default: 500.")
     ] = None,
-    restarts: Annotated[int | None, typer.Option(min=2, help="Starts of the variant with several. Default: 4.")] = None,
+    starts: Annotated[int | None, typer.Option(min=1, help="Starts of the attack that is checked. Default: 1.")] = None,
+    restarts: Annotated[
+        int | None, typer.Option(min=2, help="How many times as many a variant makes. Default: 4.")
+    ] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,7 +60,8 @@ def soundness(
 
     output = Output(json)
     given: dict[str, Any] = {
-        "setting": setting, "optimiser": optimiser, "frames": frames, "iterations": iterations, "restarts": restarts,
+        "setting": setting, "optimiser": optimiser, "frames": frames, "iterations": iterations, "starts": starts,
+        "restarts": restarts,
         "without": without or None, "threshold_mm": threshold, "step_size": step_size, "precision": precision,
         "seed": seed, "device": str(find_device(device)),
     }  # fmt: skip

@@ -169,11 +169,13 @@ def _over_budget(found: Soundness, success: Any, error: Any) -> None:
         for name, line in lines:
             values = [getattr(one, part) for _, one in line]
             _bars(axis, [factor for factor, _ in line], values, COLOURS[name], joined=True)
+        named = [here]
         for one in single:
             name, value = one.variant.name, getattr(one, part).value
             axis.plot([1.0], [value], "D", color=COLOURS[name], markersize=5, zorder=4)
-            if abs(value - here) > 0.15 * high:
+            if min(abs(value - other) for other in named) > 0.12 * high:  # else there is no room for the name
                 _name(axis, name, 1.0, value, above=True)
+                named.append(value)
         ends = [(getattr(line[-1][1], part).value, name) for name, line in lines]
         _labels(axis, ends, 1.15 * factors[-1], high)
         axis.set_xscale("log")

@@ -67,6 +67,9 @@ def advice(found: Soundness) -> str | None:
             f"Attack with `--optimiser {name}={variant.optimiser}` (`turncoat step-size --optimiser` records its step "
             f"size), and ask again: `turncoat soundness ... --optimiser {variant.optimiser}`."
         )
+    if variant.name == "restarts":
+        starts = variant.settings.restarts
+        return f"Attack with `--restarts {starts}`, and ask again: `turncoat soundness ... --starts {starts}`."
     return f"Attack like that ({variant.words}), or quote all together; a success rate of the attack alone is too low."
 
 

@@ -21,7 +21,7 @@ class SoundnessSettings(Settings):
         step_size: of that attack; None: what the weights recorded, else chosen on validation frames.
         frames: attacked, in equal parts of every subject of `split`, of the actions of `group`.
         iterations: of the attack that is checked. longer: how many times as many its longer variant makes.
-        restarts: starts of the variant with several, the own code among them.
+        starts: of the attack that is checked. restarts: how many times as many a variant makes.
         step_factors: of the variants with other step sizes.
         budgets: radii in that of the ball of `natural`; not for attacks without a bound.
         gradient_frames: on which gradients are held against finite differences.
@@ -37,6 +37,7 @@ class SoundnessSettings(Settings):
     frames: int = Field(default=100, ge=1)
     iterations: int = Field(default=500, ge=2)
     longer: int = Field(default=4, ge=2)
+    starts: int = Field(default=1, ge=1)
     restarts: int = Field(default=4, ge=2)
     step_factors: tuple[float, ...] = (0.1, 0.3, 3.0, 10.0)
     budgets: tuple[float, ...] = (0.5, 0.75, 1.5, 2.0, 3.0)
@@ -84,6 +85,7 @@ class SoundnessSettings(Settings):
         return AttackSettings(
             attacks=(self.setting,),
             iterations=self.iterations,
+            restarts=self.starts,
             threshold_mm=self.threshold_mm,
             optimiser={} if self.optimiser is None else {self.setting: self.optimiser},
             step_size={} if self.step_size is None else {self.setting: self.step_size},

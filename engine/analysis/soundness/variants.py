@@ -54,7 +54,8 @@ def checked(settings: SoundnessSettings) -> Variant:
     """The attack that is asked about, with its controls."""
     attack = settings.attack()
     name = _OPTIMISERS[attack.optimiser_of(settings.setting)]
-    return Variant("attack", f"the attack: {name}, {settings.iterations} iterations", "checked", attack)
+    starts = f" from {settings.starts} starts" if settings.starts > 1 else ""
+    return Variant("attack", f"the attack: {name}, {settings.iterations} iterations{starts}", "checked", attack)
 
 
 def variants_of(
@@ -85,7 +86,8 @@ def variants_of(
     changes: dict[str, Any]
     iterations = settings.longer * settings.iterations
     add("longer", "longer", f"{settings.longer} times the iterations", {"iterations": iterations})
-    add("restarts", "restarts", f"{settings.restarts} starts, the strongest kept", {"restarts": settings.restarts})
+    starts = settings.restarts * settings.starts
+    add("restarts", "restarts", f"{starts} starts, the strongest kept", {"restarts": starts})
     for factor in settings.step_factors:
         changes = {"step_size": {name: factor * step_size}}
         add("steps", f"step-{factor:g}", f"steps {factor:g} times as large", changes, factor=factor)

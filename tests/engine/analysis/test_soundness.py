@@ -286,6 +286,9 @@ def test_every_variant_differs_from_the_attack_in_what_it_says() -> None:
     assert found["float32"].settings.precision == "float32" and found["generator"].other_generator
     assert found["budget-2"].settings.budget_factor == 2 and found["search-budget-2"].optimiser == "random"
     assert all(one.settings.threshold_mm == 150 for one in found.values())
+    several = settings.model_copy(update={"starts": 3})
+    many = {one.name: one.settings.restarts for one in variants_of(several, 0.4, "float32")}
+    assert checked(several).settings.restarts == 3 and many.pop("restarts") == 12 and set(many.values()) == {3}
     names = {one.name for one in variants_of(settings, 0.4, "float32")}
     assert not names & {"float32", "generator"}
     plain = {
