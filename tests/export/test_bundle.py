@@ -180,7 +180,7 @@ def test_half_precision_keeps_sizes_small_and_answers_close(tiny_bundle, tiny_bu
     assert weights and set(weights) == {onnx.TensorProto.FLOAT16}
     graph = next(graph for graph in graphs_of(half.network) if graph.name == "attack")
     arguments = graph.example(1)
-    found = run(model, dict(zip(graph.inputs, (a.numpy() for a in arguments), strict=True)))
+    found = run(half.path("attack-b1"), dict(zip(graph.inputs, (a.numpy() for a in arguments), strict=True)))
     pose, gradient = graph.function(*arguments)
     assert found["pose"].dtype == found["gradient"].dtype == np.float32
     assert np.abs(found["pose"] - pose.numpy()).mean() < 5  # mm
