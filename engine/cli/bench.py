@@ -1,13 +1,16 @@
 """turncoat bench."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from turncoat.engine.cli.output import Output
 from turncoat.kernels.errors import ConfigError
+
+if TYPE_CHECKING:
+    from turncoat.engine.latency import Latency
 
 
 def bench(
@@ -59,42 +62,41 @@ def bench(
     sample = invented_sample(network, max(batches))
     with output.progress("measuring", "cases") as advance:
         found = measure_latency(sessions, network, sample, cases, calls=calls, seconds=seconds, progress=advance)
-    table = Table(title=f"{bundle.name}, {bundle.info['preset']} size, {bundle.precision}", title_justify="left")
-    for heading in (
-        "",
-        "batch",
-        "backend",
-        "p50 ms",
-        "p90",
-        "p95",
-        "p99",
-        "p99.9",
-        "samples/s",
-        "first s",
-        "times plain",
-    ):
-        table.add_column(heading, justify="left" if heading in ("", "backend") else "right")
-    shown = None
-    for one in found:
-        if shown not in (None, one.case):
-            table.add_section()
-        percentiles = [one.percentiles.get(p) for p in (50, 90, 95, 99, 99.9)]
-        table.add_row(
-            one.case.verb if shown != one.case else "",
-            str(one.case.batch) if shown != one.case else "",
-            one.backend,
-            *("" if value is None else f"{value:.3g}" for value in percentiles),
-            f"{one.per_second:.0f}",
-            f"{one.first_s:.2f}",
-            f"{one.ratio:.2f}" + ("" if one.stable else " (never stable)"),
-        )
-        shown = one.case
-    output.show(table)
+    output.show(_table(bundle, found, output.width))
     result = document(bundle, found, device, threads or torch.get_num_threads())
     if out is not None:
         write_report(out, result, found)
         output.show(f"Written: {out / 'latency.json'}, latency.md, latency.png")
     output.finish(result)
+
+
+_WIDE = 100  # columns of a terminal from which on all percentiles fit
+
+
+def _table(bundle: Any, found: "list[Latency]", width: int) -> Table:
+    """One section a case; a narrow terminal gets the median and the 99th percentile."""
+    shown = (50, 90, 95, 99, 99.9) if width >= _WIDE else (50, 99)
+    title = f"{bundle.name}, {bundle.info['preset']} size, {bundle.precision}; milliseconds"
+    table = Table(title=title, title_justify="left")
+    table.add_column("backend", no_wrap=True)
+    for heading in (*(f"p{p:g}" for p in shown), "samples/s", "first s", "x plain"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    case = None
+    for one in found:
+        if one.case != case:
+            table.add_section()
+            table.add_row(f"[bold]{one.case.verb}, batch {one.case.batch}[/bold]")
+        case = one.case
+        table.add_row(
+            f"  {one.backend}",
+            *(f"{one.percentiles[p]:.3g}" if p in one.percentiles else "" for p in shown),
+            f"{one.per_second:.0f}",
+            f"{one.first_s:.2f}",
+            f"{one.ratio:.2f}" + ("" if one.stable else "*"),
+        )
+    if not all(one.stable for one in found):
+        table.caption = "*: times were never stable within 5 % while warming up."
+    return table
 
 
 def _again(network: Any) -> Any:

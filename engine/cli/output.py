@@ -34,6 +34,11 @@ class Output:
         """Print sentences or rich tables for a person."""
         self._console.print(*renderables)
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal that tables are printed on."""
+        return self._console.width
+
     def warn(self, sentence: str) -> None:
         """Print a warning on standard error, above a bar if one is shown."""
         self.notes.print(f"warning: {sentence}", style="yellow")

@@ -61,7 +61,7 @@ def markdown(result: dict[str, Any], found: list[Latency]) -> str:
         "",
         "Calls of all backends in turn, in one process. `times plain`: median of the plain loop (the network as "
         "trained, float32, grid_sample) over this one's, in brackets the quartiles of neighbouring calls. `first s`: "
-        "opening the session and its first call. Percentiles that so few calls cannot tell are left empty.",
+        "opening the session and its first call; code that was compiled before comes from the cache. Percentiles that so few calls cannot tell are left empty.",
         "",
         f"- date: {result['date']}",
         *(f"- {name}: {value}" for name, value in result["machine"].items()),

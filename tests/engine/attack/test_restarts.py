@@ -244,7 +244,7 @@ def test_step_sizes_belong_to_the_optimiser_that_they_were_chosen_with() -> None
         assert tuple(rung.step_size for rung in choice.ladder) == ladder
 
 
-def test_the_default_is_one_start_of_adam() -> None:
+def test_the_default_of_algorithm_1_is_one_start_of_adam() -> None:
     """The attack as it was: bit for bit what the loop alone finds from the own codes."""
     network = ToyNetwork(statistics=statistics())
     pair = Pair(network, network, ("toy", "toy"), CPU)
@@ -254,3 +254,5 @@ def test_the_default_is_one_start_of_adam() -> None:
     found = ascend(pair, network, slots, Raw(), Rule(20, 0.3, 175.0))
     assert torch.equal(block.appearance, found.x)
     assert block.columns["iterations"].tolist() == found.iterations.tolist()
+    assert AttackSettings().optimiser_of("free") == "adam"
+    assert AttackSettings().optimiser_of("natural") == "gradient", "in a ball Adam is no strong attack"
