@@ -75,6 +75,8 @@ _WIDE = 100  # columns of a terminal from which on all percentiles fit
 
 def _table(bundle: Any, found: "list[Latency]", width: int) -> Table:
     """One section a case; a narrow terminal gets the median and the 99th percentile."""
+    from turncoat.engine.latency.report import milliseconds
+
     shown = (50, 90, 95, 99, 99.9) if width >= _WIDE else (50, 99)
     title = f"{bundle.name}, {bundle.info['preset']} size, {bundle.precision}; milliseconds"
     table = Table(title=title, title_justify="left")
@@ -89,7 +91,7 @@ def _table(bundle: Any, found: "list[Latency]", width: int) -> Table:
         case = one.case
         table.add_row(
             f"  {one.backend}",
-            *(f"{one.percentiles[p]:.3g}" if p in one.percentiles else "" for p in shown),
+            *(milliseconds(one.percentiles[p]) if p in one.percentiles else "" for p in shown),
             f"{one.per_second:.0f}",
             f"{one.first_s:.2f}",
             f"{one.ratio:.2f}" + ("" if one.stable else "*"),

@@ -38,6 +38,11 @@ def write_report(folder: Path, result: dict[str, Any], found: list[Latency]) -> 
     draw(folder / "latency.png", result, found)
 
 
+def milliseconds(value: float) -> str:
+    """Three digits, never an exponent: 3.14, 31.4, 1310."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def markdown(result: dict[str, Any], found: list[Latency]) -> str:
     """The table for a page."""
     gpu = any(one.device_ms is not None for one in found)
@@ -51,11 +56,11 @@ def markdown(result: dict[str, Any], found: list[Latency]) -> str:
     ]
     for one in found:
         cells = [one.case.verb, str(one.case.batch), one.backend]
-        cells += [f"{one.percentiles[p]:.3g}" if p in one.percentiles else "" for p in PERCENTILES]
+        cells += [milliseconds(one.percentiles[p]) if p in one.percentiles else "" for p in PERCENTILES]
         cells += [f"{one.per_second:.0f}", f"{one.first_s:.2f}"]
         cells += [f"{one.ratio:.2f} ({one.ratio_low:.2f} to {one.ratio_high:.2f})"]
         if gpu:
-            cells += ["" if ms is None else f"{ms:.3g}" for ms in (one.device_ms, one.transfer_ms)]
+            cells += ["" if ms is None else milliseconds(ms) for ms in (one.device_ms, one.transfer_ms)]
         lines.append("| " + " | ".join(cells) + " |")
     lines += [
         "",
@@ -97,12 +102,12 @@ def draw(path: Path, result: dict[str, Any], found: list[Latency]) -> None:
             colour = colours(0.1 + 0.8 * place / max(1, len(shown) - 1))
             axis.bar(at, heights, width * 0.92, yerr=spread, color=colour, label=name, ecolor="0.35", capsize=2)
             for x, b, top in zip(at, batches, spread[1], strict=True):
-                text = f"{rows[b].percentiles[50]:.3g}"
+                text = milliseconds(rows[b].percentiles[50])
                 axis.text(x, rows[b].ratio + top + 0.04, text, ha="center", va="bottom", fontsize=6.5, rotation=90)
         plains = {
             one.case.batch: one.percentiles[50] for one in found if one.case.verb == verb and one.backend == plain
         }
-        axis.set_xticks(range(len(batches)), [f"batch {b}\nplain {plains[b]:.3g} ms" for b in batches])
+        axis.set_xticks(range(len(batches)), [f"batch {b}\nplain {milliseconds(plains[b])} ms" for b in batches])
         axis.axhline(1, color="0.3", linewidth=0.8, linestyle="--")
         axis.set_title(
             {"predict": "predict a pose", "gradient": "one attack step (pose and gradient)"}[verb], fontsize=10

@@ -13,7 +13,7 @@ from turncoat.engine.attack.step_size import known_step_size
 from turncoat.engine.verification.truth import Sample
 from turncoat.kernels.intervals import Z_95
 
-DEFAULT_STEP = {"paper": 0.03, "natural": 0.1}
+DEFAULT_STEP = {"paper": 0.03, "natural": 1.0}
 SETTINGS = ("paper", "natural")
 
 

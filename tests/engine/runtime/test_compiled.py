@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from turncoat.engine.runtime import inductor, open_session
-from turncoat.engine.runtime.compiled import CompiledSession
+from turncoat.engine.runtime.compiled import CompiledSession, rungs_of
 from turncoat.engine.runtime.torch_session import TorchSession
 from turncoat.kernels import EngineError
 
@@ -62,7 +62,7 @@ def test_reduced_precision_compiles_cuts_batches_and_replaces_a_damaged_package(
     with TorchSession(bundle, precision="bfloat16") as eager:
         truth = eager.predict(asked.frames)
     with CompiledSession(bundle, folder=folder) as session:
-        session.batches = session._ladder = (2,)
+        session.batches = (2,)
         package = session.package("predict", 2)
         package.write_bytes(b"not a package")
         pose = session.predict(asked.frames)
@@ -125,3 +125,12 @@ def test_packages_are_found_by_everything_that_decides_what_they_compute(bundle,
     changed.network.regressor.pose_std.add_(1)
     names.add(changed.package("attack", 1))
     assert len(names) == 9
+
+
+def test_rungs_end_where_longer_batches_are_no_faster():
+    assert rungs_of((1, 8, 32, 64), 128) == (1, 8, 32)
+    assert rungs_of((1, 8, 32), 128) == (1, 8, 32)
+    assert rungs_of((1, 8, 32), 500) == (1, 4)
+    assert rungs_of((1, 2), 500) == (1, 2)
+    assert rungs_of((64,), 128) == (32,)
+    assert rungs_of((8,), 2000) == (1,)
