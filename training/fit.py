@@ -318,6 +318,8 @@ def _check_same(folder: Path, facts: dict[str, Any], models: dict[str, Settings]
         then = before.get(part)
         if part in models:
             then = build_settings(type(models[part]), then or {}).model_dump(mode="json")
+            if isinstance(models[part], FitSettings):
+                then["checkpoint_minutes"] = now["checkpoint_minutes"]  # changes nothing that is learned
         if then == now:
             continue
         if isinstance(now, dict) and isinstance(then, dict):

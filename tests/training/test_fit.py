@@ -118,6 +118,8 @@ def test_resuming_with_other_settings_is_refused(dataset, tmp_path):
         fit(dataset, tmp_path / "run", SHAPE, settings(images=16), resume=True)
     with pytest.raises(ConfigError, match="begun with method_settings swap"):
         fit(dataset, tmp_path / "run", SHAPE, settings(images=8), resume=True, method_overrides={"swap": 0.1})
+    more_often = fit(dataset, tmp_path / "run", SHAPE, settings(images=8, checkpoint_minutes=1), resume=True)
+    assert more_often.done, "how often it is saved changes nothing that is learned"
 
 
 def test_an_occupied_folder_is_refused(dataset, tmp_path):
