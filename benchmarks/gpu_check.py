@@ -1,9 +1,10 @@
 """Everything that needs a GPU, in one call: tests, parity, latency, throughput; one report.
 
-python benchmarks/gpu_check.py [--out DIR] [--minutes 9] [--only tests,training,...]
+python benchmarks/gpu_check.py [--out DIR] [--minutes 9] [--only tests,training,...] [--bundle BUNDLE]
 
 Steps run one after the other in processes of their own, most important first; what no time is left for is named in the
-report. `turncoat` need not be installed: the checkout is linked into a folder of its own. Writes gpu_check.json, .md.
+report. BUNDLE is of nsd, for machines without an exporter (default: one is exported). `turncoat` need not be installed:
+the checkout is linked into a folder of its own. Writes gpu_check.json, .md.
 """
 
 import argparse
@@ -21,11 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("kernels", "training", "export", "engine")
 
 
-def steps(data: Path) -> dict[str, list[str]]:
+def steps(data: Path, bundle: Path | None) -> dict[str, list[str]]:
     """Name -> command, most important first."""
     python, run = sys.executable, str(data.parent / "run")
     turncoat = [python, "-m", "turncoat.engine.cli"]
     training = [python, "benchmarks/training.py", str(data), "--device", "cuda", "--steps", "30", "--threads", "8"]
+    exported = str(bundle or data.parent / "nsd-bundle")
+    latency = [*turncoat, "bench", "latency", exported, "--device", "cuda", "--out", str(data.parent / "latency")]
     attack = ["attack", str(data), "--network", "nsd", "--out", run, "--group", "everyday", "--per-subject", "20"]
     return {
         "machine": [python, "-c", "import torch; print(torch.cuda.get_device_name(), torch.__version__)"],
@@ -34,6 +37,11 @@ def steps(data: Path) -> dict[str, list[str]]:
         "training": training,
         "attack loop": [python, "benchmarks/attack_loop.py", "--device", "cuda", "--samples", "6"],
         "attack": [*turncoat, *attack, "--device", "cuda"],
+        **({} if bundle else {"export": [*turncoat, "export", "nsd", "--out", exported]}),
+        "doctor": [*turncoat, "doctor"],
+        "latency": [*latency, "--batch", "1,8,32,64"],
+        "verify": [*turncoat, "verify", exported, "--data", str(data), "--device", "cuda"],
+        "engines": [*turncoat, "engines", "list", exported],
     }
 
 
@@ -43,6 +51,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--only", default="")
+    parser.add_argument("--bundle", type=Path, default=None)
     given = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="turncoat-gpu-"))
     package = work / "path" / "turncoat"
@@ -53,7 +62,7 @@ def main() -> int:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     wanted = [name for name in given.only.split(",") if name]
     deadline, report = time.monotonic() + 60 * given.minutes, []
-    for name, command in steps(work / "data").items():
+    for name, command in steps(work / "data", given.bundle).items():
         if wanted and name not in wanted and name != "machine":
             continue
         report.append(_run(name, command, environment, deadline - time.monotonic()))

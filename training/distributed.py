@@ -5,6 +5,7 @@ statistics of a batch taken over all processes (`gather`), the averaged gradient
 batch (tested). Alone, every function here does nothing.
 """
 
+import inspect
 import os
 from typing import Any
 
@@ -38,9 +39,23 @@ def begin(device: torch.device) -> bool:
     return True
 
 
+def wait() -> None:
+    """Until all processes are here: one that leaves while another still writes files takes the connection with it."""
+    if active():
+        dist.barrier()
+
+
 def end() -> None:
     """Leave the group."""
     dist.destroy_process_group()
+
+
+def parallel(step: nn.Module) -> nn.Module:
+    """The module with its gradients averaged over all processes; its buffers stay each process's own."""
+    wrap = nn.parallel.DistributedDataParallel
+    known = inspect.signature(wrap.__init__).parameters
+    own: Any = {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}  # torch 2.13
+    return wrap(step, **own)
 
 
 def share(size: int, group: int) -> slice:

@@ -156,7 +156,9 @@ def fit(
         if distributed.active():
             distributed.synchronise_norms(state.network)
         with Batches(learner, dataset, sampler, settings, place) as batches:
-            return _run(state, learner, batches, settings, folder, facts, minutes, progress)
+            result = _run(state, learner, batches, settings, folder, facts, minutes, progress)
+        distributed.wait()
+        return result
     finally:
         if joined:
             distributed.end()
@@ -187,7 +189,7 @@ def _run(
     chief, total, first = distributed.rank() == 0, settings.steps * settings.batch, state.step
     step_of: Any = _Step(learner, state).train()
     if distributed.active():
-        step_of = nn.parallel.DistributedDataParallel(step_of, broadcast_buffers=False)
+        step_of = distributed.parallel(step_of)
     examples = prepared(batches.examples(), batches.device)
     started = time.monotonic()
     saved_at, logged_at, logged_step, counted_at = started, started, state.step, started

@@ -92,6 +92,7 @@ def runs_of_pair(
     selection: Selection = SELECTION,
     *,
     controls: bool | None = None,
+    device: str = "auto",
     progress: Callable[..., None] | None = None,
     command: str | None = None,
 ) -> tuple[Run, Run]:
@@ -102,6 +103,7 @@ def runs_of_pair(
         out: folder for runs that are made. attacks: by name. overrides: of the settings, unless one is a run.
         controls: whether they stand beside attacks that are made; None: if the other side is a run, where that has
             them, else yes.
+        device: to attack on, see `AttackSettings`.
     """
     there = [open_run(source) for source in (a, b) if is_run(source)]
     settings = AttackSettings.load(None, {**SETTINGS.model_dump(), **(overrides or {})})
@@ -112,7 +114,7 @@ def runs_of_pair(
         settings, selection = AttackSettings.load(None, info["settings"]), _selection(info["selection"])
         data = data or info["dataset"]["folder"]
     controls = settings.controls if controls is None else controls
-    settings = settings.model_copy(update={"attacks": attacks, "controls": controls})
+    settings = settings.model_copy(update={"attacks": attacks, "controls": controls, "device": device})
     first, second = attack_family([a, b], data, out, settings, selection, progress=progress, command=command)
     return first, second
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from turncoat.engine.cli.options import Device
 from turncoat.engine.cli.output import Output
 
 
@@ -37,6 +38,7 @@ def compare(
             help="Controls beside the attacks. Default: yes, unless --per-subject is given.",
         ),
     ] = None,
+    device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
 ) -> None:
     """Compare two networks, runs or settings, paired by sample: differences with intervals.
@@ -50,6 +52,7 @@ def compare(
     from turncoat.engine.analysis.family import SELECTION, runs_of_pair
     from turncoat.engine.report.differences import comparison_table, controls_table, success_sentences
     from turncoat.engine.report.plain import rich_table
+    from turncoat.kernels.device import find_device
 
     output = Output(json)
     overrides: dict[str, Any] = {"iterations": iterations, "threshold_mm": threshold, "precision": precision}
@@ -67,6 +70,7 @@ def compare(
                 overrides,
                 selection,
                 controls=False if controls is None and per_subject else controls,
+                device=str(find_device(device)),
                 progress=advance,
                 command=shlex.join(["turncoat", *sys.argv[1:]]),
             )

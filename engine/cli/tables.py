@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from turncoat.engine.cli.options import Device
 from turncoat.engine.cli.output import Output
 
 
@@ -47,6 +48,7 @@ def tables(
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples computed together.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of frames, draws and controls.")] = None,
+    device: Device = "auto",
     settings: Annotated[Path | None, typer.Option("--settings", help="TOML file of attack settings.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
 ) -> None:
@@ -62,6 +64,7 @@ def tables(
     from turncoat.engine.attack import AttackSettings
     from turncoat.engine.report.family_page import terminal, write_tables
     from turncoat.engine.runs import Run
+    from turncoat.kernels.device import find_device
     from turncoat.kernels.errors import ConfigError
     from turncoat.kernels.files import check_output_folder
     from turncoat.training.checkpoint import shipped_weights
@@ -69,7 +72,7 @@ def tables(
     output = Output(json)
     base = AttackSettings.load(settings, {}).model_dump() if settings else SETTINGS.model_dump()
     given = {"attacks": attacks or None, "iterations": iterations, "threshold_mm": threshold, "precision": precision,
-             "batch": batch, "seed": seed}  # fmt: skip
+             "batch": batch, "seed": seed, "device": str(find_device(device))}  # fmt: skip
     chosen = AttackSettings.load(None, base | {name: value for name, value in given.items() if value is not None})
     if not chosen.appearance_attacks:
         raise ConfigError(f"The settings are {', '.join(chosen.attacks)}; tables are of paper, free or natural.")

@@ -66,7 +66,8 @@ def markdown(result: dict[str, Any], found: list[Latency]) -> str:
         "",
         "Calls of all backends in turn, in one process. `times plain`: median of the plain loop (the network as "
         "trained, float32, grid_sample) over this one's, in brackets the quartiles of neighbouring calls. `first s`: "
-        "opening the session and its first call; code that was compiled before comes from the cache. Percentiles that so few calls cannot tell are left empty.",
+        "opening the session and its first call; code that was compiled before comes from the cache. Percentiles that "
+        "so few calls cannot tell are left empty.",
         "",
         f"- date: {result['date']}",
         *(f"- {name}: {value}" for name, value in result["machine"].items()),
@@ -102,8 +103,16 @@ def draw(path: Path, result: dict[str, Any], found: list[Latency]) -> None:
             colour = colours(0.1 + 0.8 * place / max(1, len(shown) - 1))
             axis.bar(at, heights, width * 0.92, yerr=spread, color=colour, label=name, ecolor="0.35", capsize=2)
             for x, b, top in zip(at, batches, spread[1], strict=True):
-                text = milliseconds(rows[b].percentiles[50])
-                axis.text(x, rows[b].ratio + top + 0.04, text, ha="center", va="bottom", fontsize=6.5, rotation=90)
+                axis.annotate(
+                    milliseconds(rows[b].percentiles[50]),
+                    (x, rows[b].ratio + top),
+                    (0, 3),
+                    textcoords="offset points",
+                    ha="center",
+                    va="bottom",
+                    fontsize=6.5,
+                    rotation=90,
+                )
         plains = {
             one.case.batch: one.percentiles[50] for one in found if one.case.verb == verb and one.backend == plain
         }

@@ -19,9 +19,9 @@ COMPILED = ("predict", "decode", "attack", "target", "decode-vjp")
 """The graphs that attacks and evaluations run often; the others run once a sample, eagerly in the same precision."""
 
 LONGEST = 32
-"""On a processor a longer batch is no faster a sample, only slower to compile for; nor is one of more pixels than this:"""
+"""On a processor a longer batch is no faster a sample, only slower to compile for."""
 MOST_PIXELS = 1 << 20
-"""At 500 x 500, 4 frames at once take 62 ms each, 8 take 67 and 32 take 72 (gradient, 2 threads)."""
+"""Nor is one of more pixels: at 500 x 500, 4 frames at once take 62 ms each, 8 take 67, 32 take 72 (gradient)."""
 
 _log = logging.getLogger("turncoat.runtime")
 

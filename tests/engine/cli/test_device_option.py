@@ -25,6 +25,10 @@ COMMANDS = {
                "--set", "regressor.hidden=8", "--set", "regressor.batch=16", "--set", "intervals=5"],
     "trend": ["RUN", "--data", "DATA", "--frames", 4],
     "step-size": ["NET", "--data", "DATA", "--frames", 2, "--iterations", 2, "--dry-run", "--precision", "float32"],
+    "tables": ["NET", "--data", "DATA", "--out", "OUT", "--setting", "paper", "--per-subject", 1, "--iterations", 2,
+               "--precision", "float32"],
+    "compare": ["NET", "NET3", "--data", "DATA", "--setting", "paper", "--per-subject", 1, "--iterations", 2,
+                "--precision", "float32"],
     "reproduce": ["nsd", "--data", "DATA", "--out", "OUT"],
 }  # fmt: skip
 
@@ -35,16 +39,16 @@ def places(tmp_path_factory):
     folder = tmp_path_factory.mktemp("places")
     dataset = open_dataset(write_tiny_dataset(folder / "data", instants=12))
     (folder / "run" / "snapshots").mkdir(parents=True)
-    for name, paints in (("net", "person"), ("net2", "nothing"), ("run/network", "person")):
+    for name, paints in (("net", "person"), ("net2", "nothing"), ("net3", "person"), ("run/network", "person")):
         save_network(folder / f"{name}.safetensors", lively(paints, dataset), {"method": "nsd", "images": 10})
     return {"DATA": folder / "data", "NET": folder / "net.safetensors", "NET2": folder / "net2.safetensors",
-            "RUN": folder / "run"}  # fmt: skip
+            "NET3": folder / "net3.safetensors", "RUN": folder / "run"}  # fmt: skip
 
 
 def run(capsys, command, places, tmp_path, *more):
     known = {**places, "OUT": tmp_path / "out"}
     words = [str(known.get(word, word)) for word in COMMANDS[command]]
-    threads = [] if command == "step-size" else ["--threads", "1"]
+    threads = [] if command in ("step-size", "tables", "compare") else ["--threads", "1"]
     with pytest.raises(SystemExit) as stop:
         main([command, *words, *threads, *map(str, more)])
     out, err = capsys.readouterr()
@@ -60,7 +64,7 @@ def numbers(document):
     return [document] if isinstance(document, int | float) else []
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"reproduce"}))
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"reproduce", "tables"}))
 def test_everything_runs_where_it_is_told_to_and_says_the_same(command, places, tmp_path, capsys):
     code, here, err = run(capsys, command, places, tmp_path, "--json", "--device", "cpu")
     assert code == 0, err
