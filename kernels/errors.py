@@ -12,8 +12,8 @@ class ConfigError(TurncoatError):
     """A setting, preset, option or output folder that cannot be used."""
 
 
-class DataError(TurncoatError):
-    """A dataset, picture, weights file or array that is missing, damaged or of the wrong kind."""
+class DataError(TurncoatError, ValueError):
+    """A dataset, picture, weights file or array that is missing, damaged or of the wrong kind; a `ValueError` too."""
 
 
 class ExportError(TurncoatError):
