@@ -14,21 +14,69 @@ if TYPE_CHECKING:
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="latency: how long every backend of a bundle takes.")],
-    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `turncoat export` made.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for latency.json, .md and .png.")] = None,
-    batch: Annotated[str, typer.Option(help="Batch sizes.")] = "1,8,32",
+    what: Annotated[str, typer.Argument(help="latency: every backend of a bundle. kernels: compositing, pose errors.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[BUNDLE]", help="For latency: folder that `turncoat export` made.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for WHAT.json, .md and, of latency, .png.")] = None,
+    batch: Annotated[str, typer.Option(help="Batch sizes, of latency.")] = "1,8,32",
     backend: Annotated[
         list[str] | None, typer.Option("--backend", help="Only this backend; repeatable. Default: all that are here.")
     ] = None,
     calls: Annotated[int, typer.Option(min=5, help="Calls of every backend in every case, at most.")] = 200,
-    seconds: Annotated[float, typer.Option(min=0.1, help="For one case, all backends together, at most.")] = 30.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="For one case, all that are compared, at most.")] = 30.0,
     weights: Annotated[str | None, typer.Option(help="Original weights, where they are not shipped ones.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of CPU backends. Default: all cores.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
 ) -> None:
-    """Measure latency: percentiles, throughput and cold start of every backend, against plain PyTorch, interleaved."""
+    """Measure latency of a bundle's backends, or times of the kernels: interleaved, against plain PyTorch."""
+    import torch
+
+    if what not in ("latency", "kernels"):
+        raise ConfigError(f"There is nothing called {what!r} to measure; choose latency or kernels.")
+    if (folder is None) == (what == "latency"):
+        needed = "needs a bundle: turncoat bench latency BUNDLE" if folder is None else "takes no bundle"
+        raise ConfigError(f"`turncoat bench {what}` {needed}.")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    output = Output(json)
+    if folder is None:
+        _kernels(output, out, device, seconds)
+    else:
+        _latency(output, folder, out, _numbers(batch), backend, calls, seconds, weights, device, threads)
+
+
+def _kernels(output: Output, out: Path | None, device: str, seconds: float) -> None:
+    """`turncoat bench kernels`."""
+    from turncoat.engine.latency import kernels
+    from turncoat.engine.latency.kernel_report import document, table, write_report
+    from turncoat.kernels.device import find_device
+
+    place = find_device(device)
+    with output.progress("measuring", "cases") as advance:
+        found = kernels.time_kernels(kernels.kernel_cases(place), place, seconds=seconds, progress=advance)
+    output.show(table(found))
+    result = document(found, place)
+    if out is not None:
+        write_report(out, result, found)
+        output.show(f"Written: {out / 'kernels.json'}, kernels.md")
+    output.finish(result)
+
+
+def _latency(
+    output: Output,
+    folder: Path,
+    out: Path | None,
+    batches: list[int],
+    backend: list[str] | None,
+    calls: int,
+    seconds: float,
+    weights: str | None,
+    device: str,
+    threads: int | None,
+) -> None:
+    """`turncoat bench latency`."""
     import torch
 
     from turncoat.engine.latency import Case, PlainSession, measure_latency
@@ -39,12 +87,6 @@ def bench(
     from turncoat.export.bundle import open_bundle
     from turncoat.kernels.device import find_device
 
-    if what != "latency":
-        raise ConfigError(f"There is nothing called {what!r} to measure; the benchmark is `turncoat bench latency`.")
-    output = Output(json)
-    batches = _numbers(batch)
-    if threads is not None:
-        torch.set_num_threads(threads)
     bundle = open_bundle(folder)
     network, _ = source_of(bundle, weights)
     place = find_device(device)

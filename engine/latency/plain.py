@@ -48,18 +48,19 @@ class _Plain:
         rgb = self.network.decode_colours(appearance, canvas.features)
         scale, shift = canvas.box[:, :2], canvas.box[:, 2:]
         size = list(canvas.base.shape[2:])
-        uncropped = _sample(rgb, torch.cat([1 / scale, -shift / scale], 1), size, "border")
+        uncropped = sample_plainly(rgb, torch.cat([1 / scale, -shift / scale], 1), size, "border")
         return (canvas.mask * uncropped + canvas.base).clamp(0, 1)
 
     def predict(self, frames: Tensor) -> Tensor:
         network = self.network
         normalised = (frames - network.mean) / network.std
         box = network.detector(normalised) if self.given is None else self.given.box
-        crop = _sample(normalised, box, [network.settings.crop_size] * 2, "zeros") * network.window
+        crop = sample_plainly(normalised, box, [network.settings.crop_size] * 2, "zeros") * network.window
         return network.regress(network.encoder(crop)[:, network.settings.appearance_size :])
 
 
-def _sample(image: Tensor, box: Tensor, size: list[int], padding: str) -> Tensor:
+def sample_plainly(image: Tensor, box: Tensor, size: list[int], padding: str) -> Tensor:
+    """What `kernels.resample.resample` computes, by `affine_grid` and `grid_sample`: (B, C, H, W), (B, 4) -> size."""
     zero = torch.zeros_like(box[:, 0])
     rows = [torch.stack([box[:, 0], zero, box[:, 2]], 1), torch.stack([zero, box[:, 1], box[:, 3]], 1)]
     grid = F.affine_grid(torch.stack(rows, 1), [len(image), image.shape[1], *size], align_corners=True)
