@@ -50,3 +50,6 @@ MIRROR: tuple[int, ...] = (0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12,
 
 # The 14 joints over which MPI-INF-3DHP computes PCK and AUC: all but pelvis, spine and head.
 PCK_JOINTS: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16)
+
+# The 16 joints that move: poses are relative to the root, which is nearly right whatever is predicted.
+WITHOUT_ROOT: tuple[int, ...] = tuple(joint for joint in range(len(JOINTS)) if joint != ROOT)

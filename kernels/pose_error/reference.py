@@ -1,22 +1,37 @@
 """NumPy float64 pose errors: the oracle, one pose at a time where that is the plainest way to say it."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from turncoat.kernels.skeleton import BONES
 
 
+def joint_errors(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """See `turncoat.kernels.pose_error.joint_errors`."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.linalg.norm(prediction.astype(np.float64) - target, axis=-1)
+
+
 def mpjpe(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     """See `turncoat.kernels.pose_error.mpjpe`."""
-    with np.errstate(invalid="ignore"):
-        return np.linalg.norm(prediction.astype(np.float64) - target, axis=-1).mean(axis=-1)
+    return joint_errors(prediction, target).mean(axis=-1)
+
+
+def mpjpe_with_gradient(
+    prediction: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """See `turncoat.kernels.pose_error.mpjpe_with_gradient`."""
+    share = np.ones(prediction.shape[1]) if weight is None else weight.astype(np.float64)
+    error = joint_errors(prediction, target)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = share / share.sum()
+        away = (prediction.astype(np.float64) - target) / np.where(error == 0, 1, error)[..., None]
+        return (share * error).sum(axis=1), share[:, None] * away
 
 
 def n_mpjpe(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     """See `turncoat.kernels.pose_error.n_mpjpe`."""
     prediction, target = prediction.astype(np.float64), target.astype(np.float64)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         square = (prediction**2).sum(axis=(1, 2))
         scale = (prediction * target).sum(axis=(1, 2)) / np.where(square == 0, 1, square)
         return mpjpe(scale[:, None, None] * prediction, target)
@@ -29,19 +44,31 @@ def procrustes(
     aligned = np.full(prediction.shape, np.nan)
     scales, rotations = np.full(len(prediction), np.nan), np.full((len(prediction), 3, 3), np.nan)
     for index, (p, g) in enumerate(zip(prediction.astype(np.float64), target.astype(np.float64), strict=True)):
-        if not (np.isfinite(p).all() and np.isfinite(g).all()):
+        with np.errstate(invalid="ignore", over="ignore"):
+            centred, spread = _centred(p), _centred(g)
+            covariance, square = spread.T @ centred, (centred**2).sum()
+        if not (np.isfinite(covariance).all() and np.isfinite(square)):
             continue
-        centred = p - p.mean(axis=0)
-        u, singular, vt = np.linalg.svd((g - g.mean(axis=0)).T @ centred)
+        u, singular, vt = np.linalg.svd(covariance)
         signs = np.ones(3)
         if not reflections and np.linalg.det(u @ vt) < 0:
             signs[2] = -1
         rotation = u @ np.diag(signs) @ vt
-        square = (centred**2).sum()
         scale = (singular * signs).sum() / (square if square > 0 else 1)
         aligned[index] = scale * centred @ rotation.T + g.mean(axis=0)
         scales[index], rotations[index] = scale, rotation
     return aligned, scales, rotations
+
+
+def _centred(pose: np.ndarray) -> np.ndarray:
+    """A pose (J, 3) about its mean; by way of its first joint, so that joints in one place become exactly 0."""
+    pose = pose - pose[0]
+    return pose - pose.mean(axis=0)
+
+
+def pa_mpjpe(prediction: np.ndarray, target: np.ndarray, *, reflections: bool = False) -> np.ndarray:
+    """See `turncoat.kernels.pose_error.pa_mpjpe`."""
+    return mpjpe(procrustes(prediction, target, reflections=reflections)[0], target)
 
 
 def yaw_deg(rotation: np.ndarray) -> np.ndarray:
@@ -51,16 +78,13 @@ def yaw_deg(rotation: np.ndarray) -> np.ndarray:
     )
 
 
-def pck(
-    prediction: np.ndarray, target: np.ndarray, thresholds: Sequence[float], joints: Sequence[int] | None
-) -> np.ndarray:
-    """Mean over `thresholds` (mm) of the percentage of joints below each."""
-    with np.errstate(invalid="ignore"):
-        error = np.linalg.norm(prediction.astype(np.float64) - target, axis=-1)  # (B, J)
-    if joints is not None:
-        error = error[:, list(joints)]
-    percentage = 100 * np.mean([(error < threshold).mean(axis=1) for threshold in thresholds], axis=0)
-    return np.where(np.isfinite(error).all(axis=1), percentage, np.nan)
+def share_below(error: np.ndarray, first: float, step: float, count: int) -> np.ndarray:
+    """Mean over thresholds first, first + step, ... of the percentage of joint errors (B, J) below each, in mm.
+
+    NaN where an error is not finite.
+    """
+    below = [(error < first + step * place).mean(axis=1) for place in range(count)]
+    return np.where(np.isfinite(error).all(axis=1), 100 * np.mean(below, axis=0), np.nan)
 
 
 def bone_ratios(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -9,35 +9,81 @@ from torch import Tensor
 from turncoat.kernels.skeleton import BONES
 
 
+def joint_errors(prediction: Tensor, target: Tensor) -> Tensor:
+    """See `turncoat.kernels.pose_error.joint_errors`."""
+    return _errors(prediction, target).to(prediction.dtype)
+
+
 def mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
     """See `turncoat.kernels.pose_error.mpjpe`."""
-    return torch.linalg.vector_norm(prediction - target, dim=-1).mean(dim=-1)
+    return _errors(prediction, target).mean(dim=-1).to(prediction.dtype)
+
+
+@torch.no_grad()
+def mpjpe_with_gradient(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """See `turncoat.kernels.pose_error.mpjpe_with_gradient`."""
+    difference = _wide(prediction) - _wide(target)
+    share = torch.ones_like(difference[0, :, 0]) if weight is None else _wide(weight)  # (J,)
+    share = share / share.sum()
+    error = torch.linalg.vector_norm(difference, dim=-1)
+    gradient = difference * (share / torch.where(error == 0, 1, error))[..., None]
+    return (error * share).sum(dim=-1).to(prediction.dtype), gradient.to(prediction.dtype)
 
 
 def n_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
     """See `turncoat.kernels.pose_error.n_mpjpe`."""
-    square = prediction.square().sum(dim=(1, 2), keepdim=True)
-    scale = (prediction * target).sum(dim=(1, 2), keepdim=True) / torch.where(square == 0, 1, square)
-    return mpjpe(scale * prediction, target)
+    p, g = _wide(prediction), _wide(target)
+    square = p.square().sum(dim=(1, 2), keepdim=True)
+    scale = (p * g).sum(dim=(1, 2), keepdim=True) / torch.where(square == 0, 1, square)
+    return mpjpe(scale * p, g).to(prediction.dtype)
+
+
+def pa_mpjpe(prediction: Tensor, target: Tensor, *, reflections: bool = False) -> Tensor:
+    """See `turncoat.kernels.pose_error.pa_mpjpe`."""
+    return mpjpe(procrustes(prediction, target, reflections=reflections)[0], target)
 
 
 def procrustes(prediction: Tensor, target: Tensor, *, reflections: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """See `turncoat.kernels.pose_error.procrustes`. Works in float64 inside, returns the dtype of `prediction`."""
     p, g = prediction.double(), target.double()
-    finite = (p.isfinite().all(dim=2) & g.isfinite().all(dim=2)).all(dim=1)  # (B,)
-    mean = g.mean(dim=1, keepdim=True)
-    centred = p - p.mean(dim=1, keepdim=True)
+    centred, spread = _centred(p), _centred(g)
+    covariance = spread.transpose(1, 2) @ centred
+    square = centred.square().sum(dim=(1, 2))
+    finite = covariance.isfinite().all(dim=2).all(dim=1) & square.isfinite()  # (B,): so are all joints
     # The decomposition refuses non-finite input for the whole batch, so those poses see the identity instead.
     eye = torch.eye(3, dtype=p.dtype, device=p.device)
-    covariance = torch.where(finite[:, None, None], (g - mean).transpose(1, 2) @ centred, eye)
+    covariance = torch.where(finite[:, None, None], covariance, eye)
     rotation: Tensor = _NearestRotation.apply(covariance, reflections)
-    square = centred.square().sum(dim=(1, 2))
     scale = (rotation * covariance).sum(dim=(1, 2)) / torch.where(square == 0, 1, square)
     scale = torch.where(finite, scale, torch.nan)
     rotation = torch.where(finite[:, None, None], rotation, torch.nan)
-    aligned = scale[:, None, None] * centred @ rotation.transpose(1, 2) + mean
+    aligned = scale[:, None, None] * centred @ rotation.transpose(1, 2) + g.mean(dim=1, keepdim=True)
     dtype = prediction.dtype
     return aligned.to(dtype), scale.to(dtype), rotation.to(dtype)
+
+
+def take(poses: Tensor, joints: Sequence[int] | None) -> Tensor:
+    """Those joints of (B, J, 3), by slices of neighbours: numbers in a tensor would have to be sent to the device."""
+    if joints is None:
+        return poses
+    starts = [place for place, joint in enumerate(joints) if place == 0 or joint != joints[place - 1] + 1]
+    runs = [joints[start:end] for start, end in zip(starts, [*starts[1:], len(joints)], strict=True)]
+    return torch.cat([poses[:, run[0] : run[-1] + 1] for run in runs], dim=1)
+
+
+def _centred(pose: Tensor) -> Tensor:
+    """Poses about their means; by way of the first joint, so that joints in one place become exactly 0."""
+    pose = pose - pose[:, :1]
+    return pose - pose.mean(dim=1, keepdim=True)
+
+
+def _errors(prediction: Tensor, target: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(_wide(prediction) - _wide(target), dim=-1)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Half-precision numbers as float32: their squares would overflow at 256 mm."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 class _NearestRotation(torch.autograd.Function):
@@ -75,21 +121,22 @@ def yaw_deg(rotation: Tensor) -> Tensor:
     return torch.rad2deg(torch.atan2(rotation[:, 0, 2] - rotation[:, 2, 0], rotation[:, 0, 0] + rotation[:, 2, 2]))
 
 
-def pck(prediction: Tensor, target: Tensor, thresholds: Sequence[float], joints: Sequence[int] | None) -> Tensor:
-    """Mean over `thresholds` (mm) of the percentage of joints below each."""
-    error = torch.linalg.vector_norm(prediction - target, dim=-1)  # (B, J)
-    if joints is not None:
-        error = error[:, list(joints)]
-    limits = torch.tensor(list(thresholds), dtype=error.dtype, device=error.device)
-    percentage = 100 * (error[:, :, None] < limits).to(error.dtype).mean(dim=(1, 2))
-    return torch.where(error.isfinite().all(dim=1), percentage, torch.nan)
+def share_below(error: Tensor, first: float, step: float, count: int) -> Tensor:
+    """Mean over thresholds first, first + step, ... of the percentage of joint errors (B, J) below each.
+
+    NaN where an error is not finite.
+    """
+    wide = _wide(error)
+    limits = torch.arange(count, dtype=wide.dtype, device=error.device) * step + first
+    percentage = 100 * (wide[:, :, None] < limits).to(wide.dtype).mean(dim=(1, 2))
+    return torch.where(wide.isfinite().all(dim=1), percentage, torch.nan).to(error.dtype)
 
 
 def bone_ratios(prediction: Tensor, target: Tensor) -> Tensor:
     """See `turncoat.kernels.pose_error.bone_ratios`."""
-    parents, children = [parent for parent, _ in BONES], [child for _, child in BONES]
+    parents, children = zip(*BONES, strict=True)
 
     def lengths(pose: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(pose[:, children] - pose[:, parents], dim=-1)
+        return torch.linalg.vector_norm(_wide(take(pose, children) - take(pose, parents)), dim=-1)
 
-    return lengths(prediction) / lengths(target)
+    return (lengths(prediction) / lengths(target)).to(prediction.dtype)
