@@ -32,7 +32,7 @@ from turncoat.kernels.version import VERSION
 SUFFIX = ".pt2"
 _TRIAL = "#include <omp.h>\n#include <vector>\nint main() { return omp_get_max_threads() < 0; }\n"
 _SOURCES = (
-    *("kernels/resample.py", "kernels/composite", "training/networks"),
+    *("kernels/resample", "kernels/composite", "training/networks"),
     *(f"export/{name}.py" for name in ("attack_step", "decompositions", "fold", "graphs", "trace")),
     *(f"engine/runtime/{name}.py" for name in ("inductor", "reduced")),
 )

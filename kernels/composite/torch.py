@@ -1,24 +1,36 @@
 """PyTorch compositor: differentiable, batched, traced into exported graphs."""
 
+import torch
 from torch import Tensor
 
-from turncoat.kernels.resample import invert_box, resample
+from turncoat.kernels.arrays import in_unit_range, stored
+from turncoat.kernels.resample.torch import invert_box, resample
 
 
 def composite(
-    rgb: Tensor, mask: Tensor, box: Tensor, background: Tensor, *, renormalise: bool = True, clamp: bool = True
+    rgb: Tensor,
+    mask: Tensor,
+    box: Tensor,
+    background: Tensor,
+    *,
+    renormalise: bool = True,
+    clamp: bool = True,
+    dtype: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
     """See `turncoat.kernels.composite.composite`."""
+    background = in_unit_range(background, rgb.dtype)
     height, width = background.shape[-2:]
     inverse = invert_box(box)
     full_mask = resample(mask, inverse, height, width)
     if renormalise:
         full_mask = full_mask / (1e-4 + full_mask.amax(dim=(2, 3), keepdim=True))
-    frame = full_mask * resample(rgb, inverse, height, width, padding="border") + (1 - full_mask) * background
-    return (frame.clamp(0, 1) if clamp else frame), full_mask
+    frame = full_mask * resample(rgb, inverse, height, width, border=True) + (1 - full_mask) * background
+    return stored(frame.clamp(0, 1) if clamp else frame, dtype), full_mask
 
 
-def paint(rgb: Tensor, box: Tensor, full_mask: Tensor, base: Tensor) -> Tensor:
+def paint(rgb: Tensor, box: Tensor, full_mask: Tensor, base: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
     """See `turncoat.kernels.composite.paint`."""
+    base = in_unit_range(base, rgb.dtype)
     height, width = base.shape[-2:]
-    return (full_mask * resample(rgb, invert_box(box), height, width, padding="border") + base).clamp(0, 1)
+    uncropped = resample(rgb, invert_box(box), height, width, border=True)
+    return stored((full_mask * uncropped + base).clamp(0, 1), dtype)

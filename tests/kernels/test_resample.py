@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import grid_sample
 
-from turncoat.kernels.composite.reference import sample
 from turncoat.kernels.resample import invert_box, resample
+from turncoat.kernels.resample.reference import resample as sample
 
 BOXES = [
     (1.0, 1.0, 0.0, 0.0),
