@@ -11,8 +11,8 @@ kernels answer for tensors on a GPU. They agree to 1e-3 mm for poses of two metr
 
 Poses without a good answer:
 
-- A pose with a NaN or an infinity (or with numbers whose products overflow) has NaN for its errors, or infinity for
-  MPJPE; never a finite number, and never for its neighbours in the batch.
+- A pose with a NaN or an infinity has NaN for its errors, or infinity for MPJPE; never a finite number, and never for
+  its neighbours in the batch. So has, once aligned, a pose of numbers whose products overflow.
 - All predicted joints in one place: scale 0, rotation 1, every joint is laid on the target's mean. The same if the
   target's are: PA-MPJPE is then 0. So it is for J = 1. A prediction of zeros has the scale 0 in N-MPJPE.
 - Joints on a line or in a plane: where several rotations are equally good in the least squares, one of them. For

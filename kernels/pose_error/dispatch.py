@@ -45,8 +45,6 @@ def _on_arrays(
 ) -> Any:
     if joints is not None:
         prediction, target = prediction[:, list(joints)], target[:, list(joints)]
-    if name == "share_below":
-        return reference.share_below(reference.joint_errors(prediction, target), **options)
     if name in ("procrustes", "pa_mpjpe") and prediction.dtype == np.float32 and len(prediction) >= MANY:
         from turncoat.kernels.pose_error import numba as compiled
 
@@ -62,8 +60,6 @@ def _on_tensors(name: str, prediction: Tensor, target: Tensor, joints: Sequence[
         if operators.takes(prediction):
             return _by_operators(operators, name, prediction, target, joints, **options)
     prediction, target = aten.take(prediction, joints), aten.take(target, joints)
-    if name == "share_below":
-        return aten.share_below(aten.joint_errors(prediction, target), **options)
     if name in ("procrustes", "pa_mpjpe") and is_eager and _worth_compiling(prediction, target):
         from turncoat.kernels.pose_error import numba as compiled
 

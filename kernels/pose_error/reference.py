@@ -78,11 +78,9 @@ def yaw_deg(rotation: np.ndarray) -> np.ndarray:
     )
 
 
-def share_below(error: np.ndarray, first: float, step: float, count: int) -> np.ndarray:
-    """Mean over thresholds first, first + step, ... of the percentage of joint errors (B, J) below each, in mm.
-
-    NaN where an error is not finite.
-    """
+def share_below(prediction: np.ndarray, target: np.ndarray, *, first: float, step: float, count: int) -> np.ndarray:
+    """Mean over thresholds first, first + step, ... of the percentage of joints below each, in mm; see `pck`, `auc`."""
+    error = joint_errors(prediction, target)
     below = [(error < first + step * place).mean(axis=1) for place in range(count)]
     return np.where(np.isfinite(error).all(axis=1), 100 * np.mean(below, axis=0), np.nan)
 

@@ -23,7 +23,7 @@ def mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
 def mpjpe_with_gradient(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """See `turncoat.kernels.pose_error.mpjpe_with_gradient`."""
     difference = _wide(prediction) - _wide(target)
-    share = torch.ones_like(difference[0, :, 0]) if weight is None else _wide(weight)  # (J,)
+    share = difference.new_ones(difference.shape[1]) if weight is None else _wide(weight)  # (J,)
     share = share / share.sum()
     error = torch.linalg.vector_norm(difference, dim=-1)
     gradient = difference * (share / torch.where(error == 0, 1, error))[..., None]
@@ -121,15 +121,12 @@ def yaw_deg(rotation: Tensor) -> Tensor:
     return torch.rad2deg(torch.atan2(rotation[:, 0, 2] - rotation[:, 2, 0], rotation[:, 0, 0] + rotation[:, 2, 2]))
 
 
-def share_below(error: Tensor, first: float, step: float, count: int) -> Tensor:
-    """Mean over thresholds first, first + step, ... of the percentage of joint errors (B, J) below each.
-
-    NaN where an error is not finite.
-    """
-    wide = _wide(error)
-    limits = torch.arange(count, dtype=wide.dtype, device=error.device) * step + first
-    percentage = 100 * (wide[:, :, None] < limits).to(wide.dtype).mean(dim=(1, 2))
-    return torch.where(wide.isfinite().all(dim=1), percentage, torch.nan).to(error.dtype)
+def share_below(prediction: Tensor, target: Tensor, *, first: float, step: float, count: int) -> Tensor:
+    """Mean over thresholds first, first + step, ... of the percentage of joints below each, in mm; see `pck`, `auc`."""
+    error = _errors(prediction, target)  # (B, J)
+    limits = torch.arange(count, dtype=error.dtype, device=error.device) * step + first
+    percentage = 100 * (error[:, :, None] < limits).to(error.dtype).mean(dim=(1, 2))
+    return torch.where(error.isfinite().all(dim=1), percentage, torch.nan).to(prediction.dtype)
 
 
 def bone_ratios(prediction: Tensor, target: Tensor) -> Tensor:
