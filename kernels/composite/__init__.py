@@ -1,16 +1,16 @@
 """Putting a decoded person back into a scene: uncrop, blend with the background (methods 1.6).
 
-`reference` is NumPy float64 and the oracle of the tests, `torch` is what is traced into exported graphs, `operators`
-are the CUDA kernels. The functions here choose by the arrays that they are given.
+`reference` is NumPy float64 and the oracle of the tests, `torch` is what is traced into exported graphs, `numba` is
+faster on a processor, `operators` are the CUDA kernels. The functions here choose by the arrays that they are given.
 """
 
 from typing import Any, TypeVar
 
 import numpy as np
-from torch import Tensor, promote_types, uint8
+from torch import Tensor, float32, promote_types, uint8
 from torch import dtype as Dtype
 
-from turncoat.kernels.arrays import REALS, STORED, by_torch, is_cupy
+from turncoat.kernels.arrays import REALS, STORED, by_torch, is_cupy, stored
 from turncoat.kernels.composite import reference as _reference
 from turncoat.kernels.composite import torch as _torch
 from turncoat.kernels.composite.checks import check_composite, check_paint
@@ -20,6 +20,9 @@ from turncoat.kernels.eager import eager
 Array = TypeVar("Array", np.ndarray, Tensor)
 
 __all__ = ["composite", "paint"]
+
+COMPILED_FROM = 3 << 16
+"""Numbers in a batch of frames from which numba takes over: below, loading it takes longer than it saves."""
 
 
 def composite(
@@ -68,6 +71,11 @@ def composite(
         written = dtype or _promoted(rgb, background)
         frame, full_mask, _ = operators.composite(rgb, mask, box, background, renormalise, clamp, written)
         return frame, full_mask
+    if _is_worth_compiling(rgb, mask, box, background):
+        from turncoat.kernels.composite import numba
+
+        frame, full_mask = numba.composite(rgb, mask, box, background, renormalise=renormalise, clamp=clamp)
+        return stored(frame, dtype), full_mask
     return _torch.composite(rgb, mask, box, background, **options)
 
 
@@ -106,6 +114,13 @@ def paint(rgb: Array, box: Array, full_mask: Array, base: Array, *, dtype: Any =
 def _has_kernels(rgb: Tensor, mask: Tensor, box: Tensor, background: Tensor) -> bool:
     known = background.dtype in (rgb.dtype, *list(STORED)[:3])
     return rgb.dtype in REALS and rgb.dtype == mask.dtype == box.dtype and known
+
+
+def _is_worth_compiling(*tensors: Tensor) -> bool:
+    """Float32 on a processor, and large; a background that wants a gradient is PyTorch's."""
+    background = tensors[-1]
+    plain = all(tensor.dtype is float32 and tensor.device.type == "cpu" for tensor in tensors)
+    return plain and background.numel() >= COMPILED_FROM and not background.requires_grad
 
 
 def _promoted(rgb: Tensor, background: Tensor) -> Dtype:
