@@ -15,7 +15,7 @@ def remember_joint_errors(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Non
     """Prediction, target, and the mask if there is one."""
     prediction, target, *rest = inputs
     ctx.save_for_backward(prediction, target)
-    ctx.mask = rest[0] if rest else (1 << prediction.shape[1]) - 1
+    ctx.mask = int(rest[0] if rest else (1 << prediction.shape[1]) - 1)  # a number in graphs too
 
 
 def gradient_of_joint_errors(ctx: Any, upstream: Tensor) -> Grads:
@@ -51,7 +51,7 @@ def remember_procrustes(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor,
     """Prediction, target, and what was found."""
     prediction, target, ctx.reflections, *rest = inputs
     ctx.save_for_backward(prediction, target, *output[1:])
-    ctx.mask = rest[0] if rest else (1 << prediction.shape[1]) - 1
+    ctx.mask = int(rest[0] if rest else (1 << prediction.shape[1]) - 1)  # a number in graphs too
 
 
 def gradient_of_procrustes(ctx: Any, aligned: Tensor, scale: Tensor, rotation: Tensor) -> Grads:
