@@ -1,25 +1,10 @@
 """Errors of predicted poses under the field's own names, and of a mean pose beside them."""
 
-import torch
 from torch import Tensor
 
-from turncoat.kernels.pose_error import auc, mpjpe, n_mpjpe, pa_mpjpe, pck
-from turncoat.kernels.skeleton import PCK_JOINTS
+from turncoat.kernels.pose_error import joint_errors, pose_errors
 
-
-def pose_errors(prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """Errors of poses (N, 17, 3) in mm: name -> (N,).
-
-    mpjpe, n_mpjpe, pa_mpjpe: mm, over all 17 joints, the root (error nearly 0) too; reflections forbidden.
-    pck_150, auc_150: percentages over the 14 official joints; AUC over thresholds 0, 5, ..., 150 mm.
-    """
-    return {
-        "mpjpe": mpjpe(prediction, truth),
-        "n_mpjpe": n_mpjpe(prediction, truth),
-        "pa_mpjpe": pa_mpjpe(prediction, truth),
-        "pck_150": pck(prediction, truth, threshold=150.0, joints=PCK_JOINTS),
-        "auc_150": auc(prediction, truth, joints=PCK_JOINTS),
-    }
+__all__ = ["joint_errors", "mean_pose_errors", "pose_errors"]
 
 
 def mean_pose_errors(mean: Tensor, truth: Tensor) -> dict[str, Tensor]:
@@ -33,8 +18,3 @@ def mean_pose_errors(mean: Tensor, truth: Tensor) -> dict[str, Tensor]:
     }
     errors = pose_errors(mean.expand_as(truth), truth)
     return {names[name]: values for name, values in errors.items()}
-
-
-def joint_errors(prediction: Tensor, truth: Tensor) -> Tensor:
-    """Distance of every joint, (N, 17, 3) twice -> (N, 17) in mm."""
-    return torch.linalg.vector_norm(prediction - truth, dim=-1)
