@@ -1,7 +1,7 @@
 """turncoat verify."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -9,12 +9,16 @@ from rich.table import Table
 from turncoat.engine.cli.output import Output
 from turncoat.kernels.errors import ConfigError
 
+if TYPE_CHECKING:
+    from turncoat.engine.verification.judge import Verdict
+
 
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `turncoat export` made.")],
     dataset: Annotated[
         Path | None, typer.Option("--data", help="Dataset with frames of the network's size. Default: the demo's.")
     ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for verify.json and verify.md.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Held-out frames that every graph is run on.")] = 128,
     attack_frames: Annotated[
         int, typer.Option(min=0, help="Frames on which a reduced precision is judged by its attacks; 0: none.")
@@ -24,6 +28,9 @@ def verify(
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Original weights, where they are not shipped ones.")] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Run every batch size on every frame.")] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="A row for every batch size and kind of codes, not only the worst.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of CPU backends.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
@@ -34,9 +41,11 @@ def verify(
     """
     from turncoat.engine.runtime import available_backends, open_session
     from turncoat.engine.verification import verify_bundle
+    from turncoat.engine.verification.report import LEGEND, attack_sentence, write_report
     from turncoat.engine.verification.truth import draw_sample, invented_sample
     from turncoat.engine.verification.verify import source_of
     from turncoat.export.bundle import open_bundle
+    from turncoat.kernels.device import find_device
 
     output = Output(json)
     bundle = open_bundle(folder)
@@ -62,19 +71,20 @@ def verify(
         )
     output.show(f"Compared with {origin} in float64, {frames} {'random pictures' if data is None else 'frames'}.")
     for verdict in verdicts.values():
-        output.show(_table(verdict))
+        output.show(_table(verdict, details))
         for setting, facts in (verdict.attack or {}).items():
-            output.show(
-                f"  attack {setting}: fooled {facts['success']:.0%} of {facts['samples']}, float32 steps "
-                f"{facts['success_float32']:.0%}; difference {facts['low']:+.1%} to {facts['high']:+.1%}; confirmed at "
-                f"first check: {'-' if facts['confirmed_first'] is None else format(facts['confirmed_first'], '.0%')}"
-            )
+            output.show("  " + attack_sentence(setting, facts))
         for reason in verdict.reasons:
             output.show(f"  [red]failed[/red] {reason}")
+    output.show(LEGEND)
     for name, missing in here.items():
         if missing:
             output.show(f"not here: {name} ({missing})")
-    output.finish({"origin": origin, "frames": frames, "backends": {n: v.facts() for n, v in verdicts.items()}})
+    result = {"origin": origin, "frames": frames, "backends": {n: v.facts() for n, v in verdicts.items()}}
+    if out is not None:
+        write_report(out, bundle, verdicts.values(), result, str(find_device(device)))
+        output.show(f"Written: {out / 'verify.json'}, verify.md")
+    output.finish(result)
     if not all(verdict.passed for verdict in verdicts.values()):
         raise typer.Exit(1)
 
@@ -93,28 +103,14 @@ def _dataset(folder: Path | None) -> Any:
     )
 
 
-def _table(verdict: Any) -> Table:
+def _table(verdict: "Verdict", details: bool) -> Table:
+    from turncoat.engine.verification.report import HEADINGS, rows_of
+
     state = "[green]passed[/green]" if verdict.passed else "[red]failed[/red]"
     table = Table(title=f"{verdict.backend} ({verdict.precision}): {state}", title_justify="left")
-    table.add_column("graph")
-    for heading in ("frames", "largest", "mean", "dB, least", "cosine, median", "first percentile", "error / eager's"):
-        table.add_column(heading, justify="right")
-    for check in verdict.checks:
-        facts = check.facts
-        unit = " mm" if check.output == "pose" else ""
-        ratio = facts["relative"] / max(facts["eager_relative"], 1e-30) if "relative" in facts else None
-        table.add_row(
-            f"{'[red]' if check.failed else ''}{check.name}",
-            str(check.samples),
-            _number(facts.get("largest"), unit),
-            _number(facts.get("mean"), unit),
-            "" if "psnr" not in facts else f"{facts['psnr']:.1f}",
-            "" if "cosine_median" not in facts else f"{facts['cosine_median']:.6f}",
-            "" if "cosine_p1" not in facts else f"{facts['cosine_p1']:.4f}",
-            "" if ratio is None else f"{ratio:.2f}",
-        )
+    table.add_column("graph and output", no_wrap=not details)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows_of(verdict, details):
+        table.add_row(f"[red]{row.name}[/red]" if row.failed else row.name, *row.cells)
     return table
-
-
-def _number(value: float | None, unit: str) -> str:
-    return "" if value is None else f"{value:.2g}{unit}"

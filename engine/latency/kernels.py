@@ -108,7 +108,10 @@ def _timed(case: KernelCase, device: torch.device, seconds: float) -> list[Kerne
     sets = len(next(iter(case.ways.values())))
     half = max(1, case.bytes_moved // 2)
     source = torch.zeros(half, dtype=torch.uint8, device=device)
-    ways = {**case.ways, FLOOR: [partial(torch.empty_like(source).copy_, source) for _ in range(sets)]}
+    ways: dict[str, list[Call]] = {
+        **case.ways,
+        FLOOR: [partial(torch.empty_like(source).copy_, source) for _ in range(sets)],
+    }
     for calls in ways.values():
         for call in calls[:2]:
             _milliseconds(call, device)

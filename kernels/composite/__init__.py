@@ -14,12 +14,13 @@ from turncoat.kernels.arrays import REALS, STORED, by_torch, is_cupy, stored
 from turncoat.kernels.composite import reference as _reference
 from turncoat.kernels.composite import torch as _torch
 from turncoat.kernels.composite.checks import check_composite, check_paint
+from turncoat.kernels.composite.torch import blend
 from turncoat.kernels.cuda import available
 from turncoat.kernels.eager import eager
 
 Array = TypeVar("Array", np.ndarray, Tensor)
 
-__all__ = ["composite", "paint"]
+__all__ = ["blend", "composite", "paint"]
 
 COMPILED_FROM = 3 << 16
 """Numbers in a batch of frames from which numba takes over: below, loading it takes longer than it saves."""

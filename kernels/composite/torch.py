@@ -24,8 +24,13 @@ def composite(
     full_mask = resample(mask, inverse, height, width)
     if renormalise:
         full_mask = full_mask / (1e-4 + full_mask.amax(dim=(2, 3), keepdim=True))
-    frame = full_mask * resample(rgb, inverse, height, width, border=True) + (1 - full_mask) * background
+    frame = blend(resample(rgb, inverse, height, width, border=True), full_mask, background)
     return stored(frame.clamp(0, 1) if clamp else frame, dtype), full_mask
+
+
+def blend(colours: Tensor, mask: Tensor, background: Tensor) -> Tensor:
+    """Pictures of one size laid over each other: ``mask * colours + (1 - mask) * background``, (B, 3, H, W)."""
+    return mask * colours + (1 - mask) * background
 
 
 def paint(rgb: Tensor, box: Tensor, full_mask: Tensor, base: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from turncoat.kernels.composite import blend
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.resample import invert_box, resample
 from turncoat.training.checkpoint import Network
@@ -53,7 +54,7 @@ def picture_errors(
     masked = torch.where(true_mask >= OWN_COLOUR, own, uncropped)
 
     def over(colours: Tensor, mask: Tensor) -> Tensor:
-        return mask * colours + (1 - mask) * background
+        return blend(colours, mask, background)
 
     def moved(picture: Tensor) -> Tensor:
         return mpjpe(guided.predict(picture), clean)

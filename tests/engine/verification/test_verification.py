@@ -9,6 +9,7 @@ import torch
 from onnx import helper, numpy_helper
 
 from turncoat.engine.attack.outcomes import Outcome
+from turncoat.engine.cli import main
 from turncoat.engine.runtime import open_session
 from turncoat.engine.verification import draw_sample, verify_bundle
 from turncoat.engine.verification.attacks import agreement
@@ -194,3 +195,25 @@ def test_float64_agrees_with_itself(original, tiny_dataset):
         dim=1
     )
     assert float(moved.min()) > 0.1
+
+
+def test_the_command_shows_the_worst_writes_a_page_and_says_no_by_its_exit_code(
+    copied, original, tiny_dataset, tmp_path, capsys
+):
+    command = ["verify", str(copied), "--data", str(tiny_dataset), "--weights", str(original.path)]
+    command += ["--frames", "4", "--attack-frames", "4", "--backend", "torch-float32", "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as stop:
+        main(command)
+    shown = capsys.readouterr().out
+    assert not stop.value.code and "attack gradient" in shown and "attack pose, mm" in shown
+    assert "clean" not in shown.split("Errors against")[0], "only the worst is shown"
+    page = (tmp_path / "out" / "verify.md").read_text()
+    assert "## torch-float32 (float32): passed" in page and "| attack gradient |" in page
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--details", "--backend", ORT])
+    assert "attack-b2" in capsys.readouterr().out
+    changed(copied, "predict", swapped_joints)
+    with pytest.raises(SystemExit) as stop:
+        main([*command[:-4], "--backend", ORT, "--out", str(tmp_path / "out")])
+    assert stop.value.code == 1 and "failed" in capsys.readouterr().out
+    assert "predict pose, mm (failed)" in (tmp_path / "out" / "verify.md").read_text()
