@@ -9,6 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from turncoat.kernels import DataError
 from turncoat.kernels.pose_error import auc, bone_ratios, mpjpe, n_mpjpe, pa_mpjpe, pck, procrustes, yaw_deg
+from turncoat.kernels.pose_error import numba as compiled
+from turncoat.kernels.pose_error import torch as aten
 from turncoat.kernels.skeleton import BONES, JOINTS, LEFT, MIRROR, PCK_JOINTS, RIGHT
 
 METRICS = {
@@ -56,12 +58,19 @@ def test_n_mpjpe_ignores_scale(seed, factor):
     np.testing.assert_allclose(n_mpjpe(factor * prediction, target), n_mpjpe(prediction, target), rtol=1e-9)
 
 
-@given(seeds, st.floats(0.05, 20))
+@given(seeds, st.floats(0.05, 20), st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_pa_mpjpe_ignores_rotation_translation_and_scale(seed, factor):
+def test_pa_mpjpe_ignores_rotation_translation_and_scale(seed, factor, reflections):
     prediction, target = poses(seed, 3)
     moved = factor * prediction @ rotations(seed, 3).transpose(0, 2, 1) + np.array([10.0, -300, 2000])
-    np.testing.assert_allclose(pa_mpjpe(moved, target), pa_mpjpe(prediction, target), rtol=1e-7)
+    expected = pa_mpjpe(prediction, target, reflections=reflections)
+    if reflections:
+        moved = moved * [1, -1, 1]
+    np.testing.assert_allclose(pa_mpjpe(moved, target, reflections=reflections), expected, rtol=1e-7)
+    for backend in (compiled, aten):
+        given_ = (moved, target) if backend is compiled else (torch.from_numpy(moved), torch.from_numpy(target))
+        found = np.asarray(backend.pa_mpjpe(*given_, reflections=reflections))
+        np.testing.assert_allclose(found, expected, rtol=1e-7)
 
 
 @given(seeds)
@@ -76,12 +85,21 @@ def test_procrustes_recovers_the_similarity_that_was_applied(seed):
     np.testing.assert_allclose(rotation, applied, atol=1e-9)
 
 
-@given(seeds)
-@settings(max_examples=25, deadline=None)
-def test_alignment_never_makes_the_squared_error_larger(seed):
-    prediction, target = poses(seed, 4, noise=600)
-    aligned = procrustes(prediction, target)[0]
-    assert (((aligned - target) ** 2).sum((1, 2)) <= ((prediction - target) ** 2).sum((1, 2)) * (1 + 1e-9)).all()
+def squared(aligned, target):
+    return ((aligned - target) ** 2).sum((1, 2))
+
+
+@given(seeds, st.floats(1, 900), st.sampled_from([1, 2, 3, 14, 17]))
+@settings(max_examples=40, deadline=None)
+def test_in_squared_error_alignment_beats_scaling_beats_nothing(seed, noise, joints):
+    """N-MPJPE's best scale may be negative, which no rotation is: with reflections, or where it is not."""
+    prediction, target = (pose[:, :joints] for pose in poses(seed, 4, noise))
+    scale = (prediction * target).sum((1, 2)) / (prediction**2).sum((1, 2))
+    plain, scaled = squared(prediction, target), squared(scale[:, None, None] * prediction, target)
+    kept, mirrored = (squared(procrustes(prediction, target, reflections=r)[0], target) for r in (False, True))
+    assert (scaled <= plain * (1 + 1e-9)).all()
+    assert (mirrored <= scaled * (1 + 1e-9) + 1e-9).all() and (mirrored <= kept * (1 + 1e-9) + 1e-9).all()
+    assert (kept <= scaled * (1 + 1e-9) + 1e-9)[scale >= 0].all()
 
 
 def test_known_values():
