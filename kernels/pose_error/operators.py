@@ -23,7 +23,7 @@ TYPES = {
 }
 """Types that poses may have: what the source calls them, and what it computes in."""
 MOST_JOINTS = 63
-_THREADS, _TILE, _SOLVERS, _SOLVED = 256, 3072, 128, 13056  # as in the source; _SOLVED in bytes
+_THREADS, _TILE, _SOLVERS, _SOLVED = 256, 3072, 64, 13056  # as in the source; _SOLVED in bytes
 
 
 def takes(prediction: Tensor) -> bool:

@@ -15,7 +15,7 @@
 
 #define THREADS 256
 #define TILE 3072  // numbers of a block that is bound by memory: 60 poses of 17 joints
-#define SOLVERS 128
+#define SOLVERS 64  // threads that take a pose each; on sm_90 eight such blocks fit on a multiprocessor, by memory and registers
 #define SOLVED (13056 / (int)sizeof(Real))  // numbers of each side in a block of solvers: 64 poses in float
 
 __device__ __forceinline__ float root(float value) { return sqrtf(value); }
@@ -167,7 +167,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) mpjpe_with_gradient(
 // Both sides of a block's poses, for threads that take one pose each.
 __device__ __forceinline__ void read_poses(
     const Stored* __restrict__ prediction, const Stored* __restrict__ target, Tile tile, Real* p, Real* g) {
-#pragma unroll 4
+#pragma unroll 8
     for (int i = threadIdx.x; i < tile.many; i += SOLVERS) {
         p[i] = load<Real>(prediction, tile.first + i);
         g[i] = load<Real>(target, tile.first + i);

@@ -180,7 +180,7 @@ def test_checks_and_dispatch_look_at_no_number():
     assert mpjpe(meta, meta, joints=PCK_JOINTS).shape == (5,)
 
 
-REGISTERS = {  # at most, on any generation; procrustes: 128 threads of 128 registers, four blocks a multiprocessor
+REGISTERS = {  # at most, on any generation; with 128 of them eight blocks of 64 threads fit on a multiprocessor
     "joint_errors": 48,
     "mpjpe": 48,
     "share_below": 48,
