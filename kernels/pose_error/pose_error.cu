@@ -15,7 +15,7 @@
 
 #define THREADS 256
 #define TILE 3072  // numbers of a block that is bound by memory: 60 poses of 17 joints
-#define SOLVERS 64  // threads that take a pose each; on sm_90 eight such blocks fit on a multiprocessor, by memory and registers
+#define SOLVERS 64  // threads that take a pose each; eight such blocks fit on a multiprocessor of sm_90
 #define SOLVED (13056 / (int)sizeof(Real))  // numbers of each side in a block of solvers: 64 poses in float
 
 __device__ __forceinline__ float root(float value) { return sqrtf(value); }

@@ -63,7 +63,7 @@ __device__ __forceinline__ void divide(Columns& m, double by) {
 
 // From the columns of a finite M to U (in its place), V and signed singular values with R = U V^T the rotation that
 // maximises <R, M>: of determinant 1, the last singular value below 0 for mirrored poses; or of any determinant, with
-// `reflections`. Where M is zero along one axis or more, one of the rotations that are equally good; identity for M = 0.
+// `reflections`. Where M is zero along an axis or more, one of the rotations that are equally good; identity for M = 0.
 __device__ __forceinline__ void decompose(Columns& m, Columns& v, double* singular, bool reflections) {
     double most = 0;
 #pragma unroll
