@@ -23,7 +23,7 @@ from turncoat.kernels.errors import ConfigError
 
 CPU = torch.device("cpu")
 SAMPLES = [{"sample_id": f"frame-{n}"} for n in range(12)]
-QUICK = AttackSettings(iterations=60, threshold_mm=175)
+QUICK = AttackSettings(iterations=60, threshold_mm=175, optimiser={"natural": "adam"})
 
 
 class WrongHill(ToyNetwork):

@@ -126,7 +126,7 @@ def test_step_sizes_are_chosen_recorded_with_the_weights_and_used(
     recorded = load_network(own).metadata
     expected = {name: choice["step_size"] for name, choice in chosen.items()}
     ladders = {name: choice["ladder"] for name, choice in chosen.items()}
-    assert recorded["attack_step_size"] == {**expected, "ladder": ladders}
+    assert recorded["attack_step_size"] == {**expected, "ladder": ladders, "optimiser": {"natural": "gradient"}}
     assert len(ladders["natural"]) == 4
     assert recorded["method"] == "none", "what was there stays"
     for before, after in zip(load_network(weights).parameters(), load_network(own).parameters(), strict=True):
