@@ -14,6 +14,15 @@ REALS = {torch.float32: "float", torch.float64: "double"}
 STORED = {torch.uint8: "uint8", torch.float16: "half_t", torch.bfloat16: "bfloat16_t", **REALS}
 """Types that pixels may have; a uint8 x is the colour x / 255."""
 
+MOST_SAMPLES, MOST_PIXELS = 65535, 1 << 28
+"""What one launch takes: samples of a batch (blocks along z) and pixels of a plane (counted in 32 bits)."""
+
+
+def fits(planes: Tensor) -> bool:
+    """Whether kernels can take planes (B, C, H, W); PyTorch does the others."""
+    batch, channels, height, width = planes.shape
+    return batch <= MOST_SAMPLES and height * width < MOST_PIXELS and channels * height <= 4 * MOST_SAMPLES
+
 
 def is_cupy(array: Any) -> bool:
     """Whether it is an array of CuPy's, found out without importing it."""

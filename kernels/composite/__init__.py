@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, float32, promote_types, uint8
 from torch import dtype as Dtype
 
-from turncoat.kernels.arrays import REALS, STORED, by_torch, is_cupy, stored
+from turncoat.kernels.arrays import REALS, STORED, by_torch, fits, is_cupy, stored
 from turncoat.kernels.composite import reference as _reference
 from turncoat.kernels.composite import torch as _torch
 from turncoat.kernels.composite.checks import check_composite, check_paint
@@ -114,7 +114,8 @@ def paint(rgb: Array, box: Array, full_mask: Array, base: Array, *, dtype: Any =
 
 def _has_kernels(rgb: Tensor, mask: Tensor, box: Tensor, background: Tensor) -> bool:
     known = background.dtype in (rgb.dtype, *list(STORED)[:3])
-    return rgb.dtype in REALS and rgb.dtype == mask.dtype == box.dtype and known
+    small = fits(rgb) and fits(background)
+    return rgb.dtype in REALS and rgb.dtype == mask.dtype == box.dtype and known and small
 
 
 def _is_worth_compiling(*tensors: Tensor) -> bool:

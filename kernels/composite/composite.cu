@@ -14,12 +14,12 @@ extern "C" __global__ void __launch_bounds__(256) mask_peaks(
     Box<Real> box(boxes, b);
     Axis<Real> along_x(box.scale_x, box.shift_x, width, columns), along_y(box.scale_y, box.shift_y, height, rows);
     const Real* plane = mask + b * rows * columns;
-    int64 pixels = (int64)height * width;
+    int pixels = height * width;
     Real most = -(Real)1e30;
     for (int k = 0; k < 8; k++) {
-        int64 pixel = ((int64)blockIdx.x * 8 + k) * 256 + threadIdx.x;
+        int pixel = (blockIdx.x * 8 + k) * 256 + threadIdx.x;
         if (pixel >= pixels) break;
-        int y = (int)(pixel / width), x = (int)(pixel - (int64)y * width);
+        int y = pixel / width, x = pixel - y * width;
         Tap<Real> tap_y = along_y.tap(along_y.position(y), false), tap_x = along_x.tap(along_x.position(x), false);
         Real value = 0;
         if (tap_x.touches() && tap_y.touches()) value = sample<Real>(plane, columns, tap_x, tap_y).value;
@@ -48,30 +48,27 @@ extern "C" __global__ void __launch_bounds__(256) composite(
     const Real* __restrict__ rgb, const Real* __restrict__ mask, const Real* __restrict__ boxes,
     const Background* __restrict__ background, const Real* __restrict__ peak, int height, int width, int rows,
     int columns, int clamp, int aligned, Frame* __restrict__ frame, Real* __restrict__ full_mask) {
-    int64 b = blockIdx.z, pixels = (int64)height * width;
-    int64 begin = ((int64)blockIdx.x * 256 + threadIdx.x) * 4;
+    int64 b = blockIdx.z;
+    int pixels = height * width, begin = (blockIdx.x * 256 + threadIdx.x) * 4;
     if (begin >= pixels) return;
-    int count = (int)smaller<int64>(4, pixels - begin);
+    int count = smaller(4, pixels - begin);
     Box<Real> box(boxes, b);
     Axis<Real> along_x(box.scale_x, box.shift_x, width, columns), along_y(box.scale_y, box.shift_y, height, rows);
     Real gain = peak ? (Real)1 / plus((Real)1e-4, peak[b]) : (Real)1;
-    int64 crop = (int64)rows * columns;
+    int crop = rows * columns;
     Real behind[3][4], m[4];
 #pragma unroll
     for (int c = 0; c < 3; c++) load_four<Real>(background + (3 * b + c) * pixels, begin, count, aligned, behind[c]);
-    int y = (int)(begin / width), x = (int)(begin - (int64)y * width);
+    int y = begin / width, x = begin - y * width;
 #pragma unroll
     for (int k = 0; k < 4; k++) {
         m[k] = box.usable ? (Real)0 : not_a_number<Real>();
-        Real at_x = along_x.position(x), at_y = along_y.position(y);
-        Tap<Real> tap_x = along_x.tap(at_x, false), tap_y = along_y.tap(at_y, false);
+        Tap<Real> tap_x = along_x.tap(along_x.position(x), false), tap_y = along_y.tap(along_y.position(y), false);
         if (k < count && box.usable && tap_x.touches() && tap_y.touches()) {
             m[k] = sample<Real>(mask + b * crop, columns, tap_x, tap_y).value * gain;
-            tap_x = along_x.tap(at_x, true);
-            tap_y = along_y.tap(at_y, true);
 #pragma unroll
             for (int c = 0; c < 3; c++) {
-                Real colour = sample<Real>(rgb + (3 * b + c) * crop, columns, tap_x, tap_y).value;
+                Real colour = sample_repeated<Real>(rgb + (3 * b + c) * crop, rows, columns, tap_x, tap_y).value;
                 behind[c][k] = blend(m[k], colour, behind[c][k]);
             }
         }
@@ -93,18 +90,18 @@ extern "C" __global__ void __launch_bounds__(256) paint(
     const Real* __restrict__ rgb, const Real* __restrict__ boxes, const Real* __restrict__ full_mask,
     const Background* __restrict__ base, int height, int width, int rows, int columns, int aligned,
     Frame* __restrict__ frame) {
-    int64 b = blockIdx.z, pixels = (int64)height * width;
-    int64 begin = ((int64)blockIdx.x * 256 + threadIdx.x) * 4;
+    int64 b = blockIdx.z;
+    int pixels = height * width, begin = (blockIdx.x * 256 + threadIdx.x) * 4;
     if (begin >= pixels) return;
-    int count = (int)smaller<int64>(4, pixels - begin);
+    int count = smaller(4, pixels - begin);
     Box<Real> box(boxes, b);
     Axis<Real> along_x(box.scale_x, box.shift_x, width, columns), along_y(box.scale_y, box.shift_y, height, rows);
-    int64 crop = (int64)rows * columns;
+    int crop = rows * columns;
     Real value[3][4], m[4];
     load_four<Real>(full_mask + b * pixels, begin, count, aligned, m);
 #pragma unroll
     for (int c = 0; c < 3; c++) load_four<Real>(base + (3 * b + c) * pixels, begin, count, aligned, value[c]);
-    int y = (int)(begin / width), x = (int)(begin - (int64)y * width);
+    int y = begin / width, x = begin - y * width;
 #pragma unroll
     for (int k = 0; k < 4; k++) {
         if (k < count && m[k] != 0 && box.usable) {

@@ -9,7 +9,7 @@
 #include "types"
 
 // Blocks that a multiprocessor shall hold at once: without the number, compilers spill registers to make room for more.
-const int BLOCKS = sizeof(Real) == 4 ? 2 : 1;
+const int BLOCKS = sizeof(Real) == 4 ? 3 : 1;
 
 #define TILE 64   // crop columns of a block of the first pass
 #define ROWS 8    // frame rows of it
@@ -25,7 +25,8 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) composite_rows(
     SHARED Real scratch[PARTS * 272];
     int thread = threadIdx.x, channel = thread / TILE, tile = blockIdx.x;
     int first = tile * TILE, mine = first + thread % TILE;
-    int64 b = blockIdx.z, pixels = (int64)height * width, crop = (int64)rows * columns;
+    int64 b = blockIdx.z;
+    int pixels = height * width, crop = rows * columns;
     Box<Real> box(boxes, b);
     Axis<Real> along_x(box.scale_x, box.shift_x, width, columns), along_y(box.scale_y, box.shift_y, height, rows);
     Real gain = peak ? (Real)1 / plus((Real)1e-4, peak[b]) : (Real)1;
@@ -33,15 +34,13 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) composite_rows(
     along_x.range(first, smaller(first + TILE, columns) - 1, false, &begin, &end);
     if (mine < columns) along_x.range(mine, mine, false, &my_begin, &my_end);
     my_end = smaller(my_end, end);
-    Real sums[PARTS];
-#pragma unroll
-    for (int n = 0; n < PARTS; n++) sums[n] = 0;
+    Real* sums = scratch + thread;  // of this thread, in shared memory: registers are short
+    for (int n = 0; n < PARTS; n++) sums[n * 256] = 0;
 
     for (int r = 0; r < ROWS; r++) {
         int y = blockIdx.y * ROWS + r;
         if (y >= height) break;
-        Real at_y = along_y.position(y);
-        Tap<Real> tap_y = along_y.tap(at_y, false), edge_y = along_y.tap(at_y, true);
+        Tap<Real> tap_y = along_y.tap(along_y.position(y), false);
         if (!box.usable || !tap_y.touches()) continue;  // the second pass does not read this row
         Real total = 0;
         for (int start = begin; start <= end; start += 256) {
@@ -49,17 +48,16 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) composite_rows(
             Real at_x = along_x.position(x), flows[4] = {0, 0, 0, 0};
             Tap<Real> tap_x = along_x.tap(at_x, false);
             if (x <= end && tap_x.touches()) {
-                int64 pixel = (int64)y * width + x;
+                int pixel = y * width + x;
                 Sample<Real> u = sample<Real>(mask + b * crop, columns, tap_x, tap_y);
                 Real m = u.value * gain;
                 Real flow = grad_mask ? grad_mask[b * pixels + pixel] : (Real)0;  // to the mask at full frame
                 Real flow_x = 0, flow_y = 0;                                      // to the position
                 if (grad_frame) {
-                    Tap<Real> edge_x = along_x.tap(at_x, true);
 #pragma unroll
                     for (int c = 0; c < 3; c++) {
                         int64 plane = 3 * b + c;
-                        Sample<Real> colour = sample<Real>(rgb + plane * crop, columns, edge_x, edge_y);
+                        Sample<Real> colour = sample_repeated<Real>(rgb + plane * crop, rows, columns, tap_x, tap_y);
                         Real behind = load<Real>(background, plane * pixels + pixel);
                         Real value = blend(m, colour.value, behind);
                         Real g = load<Real>(grad_frame, plane * pixels + pixel);
@@ -77,16 +75,16 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) composite_rows(
                     flow_x += flows[3] * u.along_x;
                     flow_y += flows[3] * u.along_y;
                     sums[0] += flow * m;
-                    sums[2] += flow_x * grid_x;
-                    sums[3] += flow_x * along_x.half;
-                    sums[4] += flow_y * grid_y;
-                    sums[5] += flow_y * along_y.half;
+                    sums[2 * 256] += flow_x * grid_x;
+                    sums[3 * 256] += flow_x * along_x.half;
+                    sums[4 * 256] += flow_y * grid_y;
+                    sums[5 * 256] += flow_y * along_y.half;
                     if (peak && u.value == peak[b]) {
-                        sums[1] += 1;
-                        sums[6] += u.along_x * grid_x;
-                        sums[7] += u.along_x * along_x.half;
-                        sums[8] += u.along_y * grid_y;
-                        sums[9] += u.along_y * along_y.half;
+                        sums[256] += 1;
+                        sums[6 * 256] += u.along_x * grid_x;
+                        sums[7 * 256] += u.along_x * along_x.half;
+                        sums[8 * 256] += u.along_y * grid_y;
+                        sums[9 * 256] += u.along_y * along_y.half;
                     }
                 }
             }
@@ -101,7 +99,7 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) composite_rows(
         }
         if (mine < columns) across[((b * height + y) * 4 + channel) * columns + mine] = total;
     }
-    Real sum = block_sums<PARTS>(sums, scratch);
+    Real sum = block_sums<PARTS>(scratch);
     int64 part = ((b * gridDim.y + blockIdx.y) * gridDim.x + tile) * PARTS;
     if (thread < PARTS) partial[part + thread] = sum;
 }
@@ -144,7 +142,8 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) composite_columns(
     SHARED Real sums[4 * 256];
     int thread = threadIdx.x, lane = thread % 32, slot = thread / 32;
     int i = blockIdx.x * 32 + lane, j = blockIdx.y;
-    int64 b = blockIdx.z, crop = (int64)rows * columns;
+    int64 b = blockIdx.z;
+    int crop = rows * columns;
     Box<Real> box(boxes, b);
     Axis<Real> along_x(box.scale_x, box.shift_x, width, columns), along_y(box.scale_y, box.shift_y, height, rows);
     Real found[4] = {0, 0, 0, 0};
@@ -183,7 +182,7 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) composite_columns(
     int channel = slot;  // the first four slots write one channel each
     Real total = box.usable ? (Real)0 : not_a_number<Real>();
     for (int k = 0; k < 8; k++) total += sums[channel * 256 + k * 32 + lane];
-    int64 pixel = (int64)j * columns + i;
+    int pixel = j * columns + i;
     if (channel < 3) grad_rgb[(3 * b + channel) * crop + pixel] = total;
     else grad_mask[b * crop + pixel] = total;
 }
@@ -193,13 +192,14 @@ extern "C" __global__ void __launch_bounds__(256) composite_background(
     const Frame* __restrict__ grad_frame, const Real* __restrict__ rgb, const Real* __restrict__ mask,
     const Real* __restrict__ boxes, const Background* __restrict__ background, const Real* __restrict__ peak,
     int height, int width, int rows, int columns, int clamp, Background* __restrict__ grad_background) {
-    int64 b = blockIdx.z, pixels = (int64)height * width, crop = (int64)rows * columns;
-    int64 pixel = (int64)blockIdx.x * 256 + threadIdx.x;
+    int64 b = blockIdx.z;
+    int pixels = height * width, crop = rows * columns;
+    int pixel = blockIdx.x * 256 + threadIdx.x;
     if (pixel >= pixels) return;
     Box<Real> box(boxes, b);
     Axis<Real> along_x(box.scale_x, box.shift_x, width, columns), along_y(box.scale_y, box.shift_y, height, rows);
     Real gain = peak ? (Real)1 / plus((Real)1e-4, peak[b]) : (Real)1;
-    int y = (int)(pixel / width), x = (int)(pixel - (int64)y * width);
+    int y = pixel / width, x = pixel - y * width;
     Real at_x = along_x.position(x), at_y = along_y.position(y);
     Real m = sample<Real>(mask + b * crop, columns, along_x.tap(at_x, false), along_y.tap(at_y, false)).value * gain;
     if (!box.usable) m = not_a_number<Real>();

@@ -6,7 +6,7 @@
 #include "types"
 
 // Blocks that a multiprocessor shall hold at once: without the number, compilers spill registers to make room for more.
-const int BLOCKS = sizeof(Real) == 4 ? 2 : 1;
+const int BLOCKS = sizeof(Real) == 4 ? 3 : 1;
 
 #define TILE 64
 #define ROWS 8
@@ -20,10 +20,11 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) paint_rows(
     SHARED Real places[256];
     SHARED Real scratch[6 * 272];
     SHARED Real edges[6];
-    SHARED int beyond;
+    SHARED int beyond, seen[ROWS];
     int thread = threadIdx.x, channel = thread / TILE, tile = blockIdx.x, first = tile * TILE;
     int mine = channel < 3 ? first + thread % TILE : columns;
-    int64 b = blockIdx.z, pixels = (int64)height * width, crop = (int64)rows * columns;
+    int64 b = blockIdx.z;
+    int pixels = height * width, crop = rows * columns;
     Box<Real> box(boxes, b);
     Axis<Real> along_x(box.scale_x, box.shift_x, width, columns), along_y(box.scale_y, box.shift_y, height, rows);
     bool last_tile = first + TILE >= columns;
@@ -33,9 +34,29 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) paint_rows(
     my_end = smaller(my_end, end);
     Real sums[4] = {0, 0, 0, 0};
 
-    for (int r = 0; r < ROWS; r++) {
+    // Which rows are masked at all, for all rows at once: the others need no more reading, and no waiting for it.
+    unsigned masked = 0;
+    const Real* top = full_mask + b * pixels + blockIdx.y * ROWS * width;
+    int rows_here = smaller(ROWS, height - (int)blockIdx.y * ROWS);
+    for (int x = begin + thread; x <= end; x += 256) {
+#pragma unroll
+        for (int r = 0; r < ROWS; r++)
+            if (r < rows_here && top[r * width + x] != 0) masked |= 1u << r;
+    }
+    if (thread < ROWS) seen[thread] = 0;
+    __syncthreads();
+#pragma unroll
+    for (int r = 0; r < ROWS; r++)
+        if (masked >> r & 1) seen[r] = 1;
+    __syncthreads();
+
+    for (int r = 0; r < rows_here; r++) {
         int y = blockIdx.y * ROWS + r;
-        if (y >= height) break;
+        if (!seen[r]) {
+            Real nothing = box.usable ? (Real)0 : not_a_number<Real>();
+            if (mine < columns) across[((b * 3 + channel) * height + y) * columns + mine] = nothing;
+            continue;
+        }
         Real at_y = along_y.position(y), total = box.usable ? (Real)0 : not_a_number<Real>();
         Tap<Real> tap_y = along_y.tap(at_y, true);
         Real tails[6] = {0, 0, 0, 0, 0, 0};  // left of the crop's first pixel, right of its last
@@ -44,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) paint_rows(
         for (int start = begin; start <= end; start += 256) {
             int x = start + thread;
             Real at_x = along_x.position(x), flows[3] = {0, 0, 0};
-            int64 pixel = (int64)y * width + x;
+            int pixel = y * width + x;
             Real m = x <= end ? full_mask[b * pixels + pixel] : (Real)0;
             if (m != 0) {
                 Tap<Real> tap_x = along_x.tap(at_x, true);
@@ -108,12 +129,13 @@ extern "C" __global__ void __launch_bounds__(256) paint_layers(
     const Frame* __restrict__ grad_frame, const Real* __restrict__ rgb, const Real* __restrict__ boxes,
     const Real* __restrict__ full_mask, const Background* __restrict__ base, int height, int width, int rows,
     int columns, Real* __restrict__ grad_mask, Background* __restrict__ grad_base) {
-    int64 b = blockIdx.z, pixels = (int64)height * width, crop = (int64)rows * columns;
-    int64 pixel = (int64)blockIdx.x * 256 + threadIdx.x;
+    int64 b = blockIdx.z;
+    int pixels = height * width, crop = rows * columns;
+    int pixel = blockIdx.x * 256 + threadIdx.x;
     if (pixel >= pixels) return;
     Box<Real> box(boxes, b);
     Axis<Real> along_x(box.scale_x, box.shift_x, width, columns), along_y(box.scale_y, box.shift_y, height, rows);
-    int y = (int)(pixel / width), x = (int)(pixel - (int64)y * width);
+    int y = pixel / width, x = pixel - y * width;
     Tap<Real> tap_x = along_x.tap(along_x.position(x), true), tap_y = along_y.tap(along_y.position(y), true);
     Real m = full_mask[b * pixels + pixel], flow = box.usable ? (Real)0 : not_a_number<Real>();
     for (int c = 0; c < 3; c++) {

@@ -131,7 +131,7 @@ struct Sample {
 template <typename Real, typename Stored>
 __device__ __forceinline__ Sample<Real> sample(const Stored* plane, int width, const Tap<Real>& x, const Tap<Real>& y) {
     Real a = 0, b = 0, c = 0, d = 0;
-    int64 at = (int64)y.left * width + x.left;
+    int at = y.left * width + x.left;
     if (y.first && x.first) a = load<Real>(plane, at);
     if (y.first && x.second) b = load<Real>(plane, at + 1);
     if (y.second && x.first) c = load<Real>(plane, at + width);
@@ -142,6 +142,24 @@ __device__ __forceinline__ Sample<Real> sample(const Stored* plane, int width, c
     result.value = plus(times(top, up), times(bottom, low));
     result.along_x = x.free ? (b - a) * up + (d - c) * low : (Real)0;
     result.along_y = y.free ? bottom - top : (Real)0;
+    return result;
+}
+
+// The same with the border repeated, at taps that were made without: they touch the plane, so one pixel more is enough.
+template <typename Real, typename Stored>
+__device__ __forceinline__ Sample<Real> sample_repeated(const Stored* plane, int height, int width, const Tap<Real>& x,
+                                                        const Tap<Real>& y) {
+    const Stored* top = plane + (y.first ? y.left : 0) * width;
+    const Stored* bottom = plane + (y.second ? y.left + 1 : height - 1) * width;
+    int left = x.first ? x.left : 0, right = x.second ? x.left + 1 : width - 1;
+    Real a = load<Real>(top, left), b = load<Real>(top, right);
+    Real c = load<Real>(bottom, left), d = load<Real>(bottom, right);
+    Real up = plus((Real)1, -y.share), before = plus((Real)1, -x.share);
+    Real high = plus(times(a, before), times(b, x.share)), low = plus(times(c, before), times(d, x.share));
+    Sample<Real> result;
+    result.value = plus(times(high, up), times(low, y.share));
+    result.along_x = (b - a) * up + (d - c) * y.share;
+    result.along_y = low - high;
     return result;
 }
 
@@ -200,14 +218,12 @@ __device__ __forceinline__ void store_four(Stored* plane, int64 begin, int count
 }
 
 // Sums of N <= 16 numbers over the 256 threads of a block, in an order that does not depend on timing; thread n < N gets
-// the n-th. `scratch` holds N * 256 + N * 16 numbers. All threads must call it.
+// the n-th. `scratch` holds N * 256 + N * 16 numbers, the n-th of a thread at scratch[n * 256 + thread], written by that
+// thread. All threads must call it.
 template <int N, typename Real>
-__device__ __forceinline__ Real block_sums(const Real* values, Real* scratch) {
+__device__ __forceinline__ Real block_sums(Real* scratch) {
     int thread = threadIdx.x;
     Real* parts = scratch + N * 256;
-    __syncthreads();
-#pragma unroll
-    for (int n = 0; n < N; n++) scratch[n * 256 + thread] = values[n];
     __syncthreads();
     if (thread < N * 16) {
         Real sum = 0;
@@ -219,4 +235,13 @@ __device__ __forceinline__ Real block_sums(const Real* values, Real* scratch) {
     if (thread < N)
         for (int k = 0; k < 16; k++) total += parts[thread * 16 + k];
     return total;
+}
+
+// The same of numbers in registers.
+template <int N, typename Real>
+__device__ __forceinline__ Real block_sums(const Real* values, Real* scratch) {
+    __syncthreads();  // scratch may still be read by an earlier call
+#pragma unroll
+    for (int n = 0; n < N; n++) scratch[n * 256 + threadIdx.x] = values[n];
+    return block_sums<N>(scratch);
 }

@@ -5,7 +5,7 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-from turncoat.kernels.arrays import REALS, by_torch, check_family, check_floating, check_shapes, is_cupy
+from turncoat.kernels.arrays import REALS, by_torch, check_family, check_floating, check_shapes, fits, is_cupy
 from turncoat.kernels.cuda import available
 from turncoat.kernels.eager import eager
 from turncoat.kernels.recompose import reference as _reference
@@ -41,7 +41,8 @@ def recompose(shading: Array, colours: Array, rest: Array, *, clamp: bool = True
     _check(shading, colours, rest)
     if isinstance(shading, np.ndarray):
         return _reference.recompose(shading, colours, rest, clamp=clamp)
-    if available(shading) and shading.dtype in REALS and shading.dtype == colours.dtype == rest.dtype:
+    known = shading.dtype in REALS and shading.dtype == colours.dtype == rest.dtype
+    if available(shading) and known and fits(shading):
         from turncoat.kernels.recompose import operators
 
         return operators.recompose(shading, colours, rest, clamp)

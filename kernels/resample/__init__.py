@@ -12,7 +12,17 @@ from typing import Literal, TypeVar
 import numpy as np
 from torch import Tensor
 
-from turncoat.kernels.arrays import REALS, STORED, by_torch, check_family, check_floating, check_shapes, is_cupy
+from turncoat.kernels.arrays import (
+    MOST_PIXELS,
+    REALS,
+    STORED,
+    by_torch,
+    check_family,
+    check_floating,
+    check_shapes,
+    fits,
+    is_cupy,
+)
 from turncoat.kernels.cuda import available
 from turncoat.kernels.eager import eager
 from turncoat.kernels.errors import DataError
@@ -56,7 +66,8 @@ def resample(image: Array, box: Array, height: int, width: int, *, padding: Padd
     _check(image, box, height, width)
     if isinstance(image, np.ndarray):
         return _reference.resample(image, box, height, width, border=border)
-    if available(image) and image.dtype in STORED and box.dtype in REALS:
+    known = image.dtype in STORED and box.dtype in REALS
+    if available(image) and known and fits(image) and height * width < MOST_PIXELS:
         from turncoat.kernels.resample import operators
 
         return operators.resample(image, box, height, width, border)

@@ -27,11 +27,12 @@ __device__ __forceinline__ bool finite(const Real* boxes, int64 b) {
 extern "C" __global__ void __launch_bounds__(256) resample(
     const Pixel* __restrict__ image, const Real* __restrict__ boxes, int channels, int rows, int columns, int height,
     int width, int border, Pixel* __restrict__ out) {
-    int64 b = blockIdx.z, pixels = (int64)height * width, plane = (int64)rows * columns;
-    int64 pixel = (int64)blockIdx.x * 256 + threadIdx.x;
+    int64 b = blockIdx.z;
+    int pixels = height * width, plane = rows * columns;
+    int pixel = blockIdx.x * 256 + threadIdx.x;
     if (pixel >= pixels) return;
     Axis<Real> along_x = axis_of(boxes, b, 0, 0, width, columns), along_y = axis_of(boxes, b, 1, 0, height, rows);
-    int y = (int)(pixel / width), x = (int)(pixel - (int64)y * width);
+    int y = pixel / width, x = pixel - y * width;
     Tap<Real> tap_x = along_x.tap(along_x.position(x), border), tap_y = along_y.tap(along_y.position(y), border);
     Real nothing = finite(boxes, b) ? (Real)0 : not_a_number<Real>();
     for (int c = 0; c < channels; c++) {
@@ -106,13 +107,14 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) resample_box(
     const Pixel* __restrict__ grad, const Pixel* __restrict__ image, const Real* __restrict__ boxes, int channels,
     int rows, int columns, int height, int width, int border, Real* __restrict__ partial) {
     SHARED Real scratch[4 * 272];
-    int64 b = blockIdx.z, pixels = (int64)height * width, plane = (int64)rows * columns;
+    int64 b = blockIdx.z;
+    int pixels = height * width, plane = rows * columns;
     Axis<Real> along_x = axis_of(boxes, b, 0, 0, width, columns), along_y = axis_of(boxes, b, 1, 0, height, rows);
     Real sums[4] = {0, 0, 0, 0};
     for (int k = 0; k < 4; k++) {
-        int64 pixel = ((int64)blockIdx.x * 4 + k) * 256 + threadIdx.x;
+        int pixel = (blockIdx.x * 4 + k) * 256 + threadIdx.x;
         if (pixel >= pixels) break;
-        int y = (int)(pixel / width), x = (int)(pixel - (int64)y * width);
+        int y = pixel / width, x = pixel - y * width;
         Tap<Real> tap_x = along_x.tap(along_x.position(x), border), tap_y = along_y.tap(along_y.position(y), border);
         Real flow_x = 0, flow_y = 0;
         for (int c = 0; c < channels; c++) {
