@@ -19,12 +19,18 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) paint_rows(
     SHARED Real staged[3 * 256];
     SHARED Real places[256];
     SHARED Real scratch[6 * 272];
-    SHARED Real edges[6];
+    SHARED Real boxed[4 * 272];  // sums of a thread wait in shared memory: registers are short
+    SHARED Real edges[6], heights[ROWS], grids[ROWS];
     SHARED int beyond, seen[ROWS];
     int thread = threadIdx.x, channel = thread / TILE, tile = blockIdx.x, first = tile * TILE;
     int mine = channel < 3 ? first + thread % TILE : columns;
     int64 b = blockIdx.z;
     int pixels = height * width, crop = rows * columns;
+    grad_frame += 3 * b * pixels;
+    rgb += 3 * b * crop;
+    full_mask += b * pixels;
+    base += 3 * b * pixels;
+    across += (b * 3 + channel) * height * columns;
     Box<Real> box(boxes, b);
     Axis<Real> along_x(box.scale_x, box.shift_x, width, columns), along_y(box.scale_y, box.shift_y, height, rows);
     bool last_tile = first + TILE >= columns;
@@ -32,18 +38,24 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) paint_rows(
     if (box.usable) along_x.range(first, smaller(first + TILE, columns) - 1, true, &begin, &end);
     if (mine < columns) along_x.range(mine, mine, false, &my_begin, &my_end);
     my_end = smaller(my_end, end);
-    Real sums[4] = {0, 0, 0, 0};
+    Real* sums = boxed + thread;
+    for (int n = 0; n < 4; n++) sums[n * 256] = 0;
 
     // Which rows are masked at all, for all rows at once: the others need no more reading, and no waiting for it.
     unsigned masked = 0;
-    const Real* top = full_mask + b * pixels + blockIdx.y * ROWS * width;
+    const Real* top = full_mask + blockIdx.y * ROWS * width;
     int rows_here = smaller(ROWS, height - (int)blockIdx.y * ROWS);
     for (int x = begin + thread; x <= end; x += 256) {
 #pragma unroll
         for (int r = 0; r < ROWS; r++)
             if (r < rows_here && top[r * width + x] != 0) masked |= 1u << r;
     }
-    if (thread < ROWS) seen[thread] = 0;
+    if (thread < ROWS) {
+        int y = blockIdx.y * ROWS + thread;
+        seen[thread] = 0;
+        heights[thread] = along_y.position(y);
+        grids[thread] = along_y.grid(y);
+    }
     __syncthreads();
 #pragma unroll
     for (int r = 0; r < ROWS; r++)
@@ -54,45 +66,44 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) paint_rows(
         int y = blockIdx.y * ROWS + r;
         if (!seen[r]) {
             Real nothing = box.usable ? (Real)0 : not_a_number<Real>();
-            if (mine < columns) across[((b * 3 + channel) * height + y) * columns + mine] = nothing;
+            if (mine < columns) across[y * columns + mine] = nothing;
             continue;
         }
-        Real at_y = along_y.position(y), total = box.usable ? (Real)0 : not_a_number<Real>();
-        Tap<Real> tap_y = along_y.tap(at_y, true);
-        Real tails[6] = {0, 0, 0, 0, 0, 0};  // left of the crop's first pixel, right of its last
+        Real total = 0;
+        Tap<Real> tap_y = along_y.tap(heights[r], true);
+        Real* tails = scratch + thread;  // left of the crop's first pixel, right of its last
+        for (int n = 0; n < 6; n++) tails[n * 256] = 0;
         if (thread == 0) beyond = 0;
         __syncthreads();
         for (int start = begin; start <= end; start += 256) {
             int x = start + thread;
             Real at_x = along_x.position(x), flows[3] = {0, 0, 0};
             int pixel = y * width + x;
-            Real m = x <= end ? full_mask[b * pixels + pixel] : (Real)0;
+            Real m = x <= end ? full_mask[pixel] : (Real)0;
             if (m != 0) {
                 Tap<Real> tap_x = along_x.tap(at_x, true);
                 Real flow_x = 0, flow_y = 0;
 #pragma unroll
                 for (int c = 0; c < 3; c++) {
-                    int64 plane = 3 * b + c;
-                    Sample<Real> colour = sample<Real>(rgb + plane * crop, columns, tap_x, tap_y);
-                    Real value = plus(times(m, colour.value), load<Real>(base, plane * pixels + pixel));
-                    Real g = load<Real>(grad_frame, plane * pixels + pixel);
+                    Sample<Real> colour = sample<Real>(rgb + c * crop, columns, tap_x, tap_y);
+                    Real value = plus(times(m, colour.value), load<Real>(base, c * pixels + pixel));
+                    Real g = load<Real>(grad_frame, c * pixels + pixel);
                     flows[c] = value >= 0 && value <= 1 ? g * m : (Real)0;
                     flow_x += flows[c] * colour.along_x;
                     flow_y += flows[c] * colour.along_y;
                 }
-                if (tap_x.left / TILE == tile) {
-                    sums[0] += flow_x * along_x.grid(x) * along_x.half;
-                    sums[1] += flow_x * along_x.half;
-                    sums[2] += flow_y * along_y.grid(y) * along_y.half;
-                    sums[3] += flow_y * along_y.half;
+                if ((unsigned)(tap_x.left - first) < TILE) {
+                    sums[0] += flow_x * along_x.grid(x);
+                    sums[256] += flow_x;
+                    sums[2 * 256] += flow_y * grids[r];
+                    sums[3 * 256] += flow_y;
                 }
                 bool before = at_x <= 0, after = !before && at_x >= (Real)(columns - 1);
                 if (before || after) {
-                    if (before ? tile == 0 : last_tile) beyond = 1;
+                    if (before ? first == 0 : last_tile) beyond = 1;
 #pragma unroll
                     for (int c = 0; c < 3; c++) {
-                        tails[c] += before ? flows[c] : (Real)0;
-                        tails[3 + c] += after ? flows[c] : (Real)0;
+                        tails[(before ? c : 3 + c) * 256] += flows[c];
                         flows[c] = 0;
                     }
                 }
@@ -109,17 +120,18 @@ extern "C" __global__ void __launch_bounds__(256, BLOCKS) paint_rows(
         __syncthreads();
         int tailed = beyond;
         if (tailed) {
-            Real tail = block_sums<6>(tails, scratch);
+            Real tail = block_sums<6>(scratch);
             if (thread < 6) edges[thread] = tail;
         }
         __syncthreads();
         if (mine < columns) {
             if (tailed && mine == 0) total += edges[channel];
             if (tailed && mine == columns - 1) total += edges[3 + channel];
-            across[((b * 3 + channel) * height + y) * columns + mine] = total;
+            across[y * columns + mine] = total;
         }
     }
-    Real sum = block_sums<4>(sums, scratch);
+    Real half = (Real)((thread < 2 ? columns : rows) - 1) / 2;  // pixels of a crop to one of its coordinates
+    Real sum = block_sums<4>(boxed) * half;
     int64 part = ((b * gridDim.y + blockIdx.y) * gridDim.x + tile) * 4;
     if (thread < 4) partial[part + thread] = sum;
 }
