@@ -31,7 +31,7 @@ def rungs_of(batches: Sequence[int], frame_size: int) -> tuple[int, ...]:
 
     Those of the bundle that are not too long; where longer ones were left out, the longest power of two that is not.
     """
-    longest = max(1, min(LONGEST, 1 << (MOST_PIXELS // frame_size**2).bit_length() - 1))
+    longest = max(1, min(LONGEST, 1 << max(1, MOST_PIXELS // frame_size**2).bit_length() - 1))
     kept = {b for b in batches if b <= longest}
     return tuple(sorted(kept | ({longest} if len(kept) < len(batches) or not kept else set())))
 

@@ -7,7 +7,6 @@ seconds, once a machine).
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba
@@ -15,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from turncoat.kernels.processor import compiled, in_parts
 
 
 def composite(
@@ -47,29 +48,8 @@ class _Composite(torch.autograd.Function):
 
 
 def _in_parts(work: Callable[..., None], renormalise: bool, clamp: bool, *arrays: np.ndarray) -> None:
-    """Frames among as many threads as PyTorch uses, without the interpreter's lock."""
-    count = len(arrays[0])
-    workers = max(1, min(torch.get_num_threads(), count))
-    edges = [count * place // workers for place in range(workers + 1)]
-
-    def part(place: int) -> None:
-        work(renormalise, clamp, *[array[edges[place] : edges[place + 1]] for array in arrays])
-
-    if workers == 1:
-        part(0)
-    else:  # not numba's threads: they forbid calls from several threads, and forks after the first call
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(part, range(workers)))
-
-
-def _cached(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled when it is first called, and kept beside this file or in the user's cache; in memory if in neither."""
-    # No fastmath: the mask must come out the same, bit for bit, wherever it is compared with its maximum.
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except (RuntimeError, OSError):  # no folder that can be written
-        return numba.njit(**options)(function)
+    """Frames among threads."""
+    in_parts(lambda part: work(renormalise, clamp, *[array[part] for array in arrays]), len(arrays[0]))
 
 
 @numba.njit(error_model="numpy")
@@ -112,7 +92,7 @@ def _usable(box):  # type: ignore[no-untyped-def]
     return total == 0 and box[0] > 0 and box[1] > 0
 
 
-@_cached
+@compiled
 def _forward(renormalise, clamp, rgb, mask, box, background, frame, full_mask, peak):  # type: ignore[no-untyped-def]
     batch, _, rows, columns = rgb.shape
     height, width = background.shape[2:]
@@ -166,7 +146,7 @@ def _forward(renormalise, clamp, rgb, mask, box, background, frame, full_mask, p
                         out[x] = one if value > one else value
 
 
-@_cached
+@compiled
 def _backward(  # type: ignore[no-untyped-def]
     renormalise, clamp, rgb, mask, box, background, peak, grad_frame, grad_full, grad_rgb, grad_mask, grad_box
 ):

@@ -80,8 +80,12 @@ def _by_cupy(kernel: Kernel, grid: tuple[int, int, int], block: int, arguments: 
             argument.data_ptr() if isinstance(argument, Tensor) else 0 if argument is None else argument
             for argument in arguments
         )
-        function = _module(kernel.code, index).get_function(kernel.name)
-        function(grid, (block, 1, 1), values)
+        _function(kernel, index)(grid, (block, 1, 1), values)
+
+
+@cache
+def _function(kernel: Kernel, device: int) -> Any:
+    return _module(kernel.code, device).get_function(kernel.name)
 
 
 @cache

@@ -6,13 +6,10 @@ from numba's cache or makes it (seconds, once a machine). The 3x3 problem is sol
 Jacobi, in which repeated and vanishing singular values need no care.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
 import numba
 import numpy as np
-import torch
+
+from turncoat.kernels.processor import compiled, in_parts
 
 _CHUNK = 2048  # poses that are worth a thread
 
@@ -40,27 +37,11 @@ def pa_mpjpe(prediction: np.ndarray, target: np.ndarray, *, reflections: bool = 
 def _run(prediction: np.ndarray, target: np.ndarray, reflections: bool, *results: np.ndarray) -> None:
     """Fill the results that are not empty, on as many threads as PyTorch uses, without the interpreter's lock."""
     p, g = np.ascontiguousarray(prediction), np.ascontiguousarray(target)
-    workers = max(1, min(torch.get_num_threads(), len(p) // _CHUNK))
-    edges = [len(p) * place // workers for place in range(workers + 1)]
 
-    def work(place: int) -> None:
-        part = slice(edges[place], edges[place + 1])
+    def work(part: slice) -> None:
         _align(p[part], g[part], reflections, *[one[part] if len(one) else one for one in results])
 
-    if workers == 1:
-        work(0)
-    else:  # not numba's threads: they forbid calls from several threads, and forks after the first call
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(work, range(workers)))
-
-
-def _cached(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled when it is first called, and kept beside this file or in the user's cache; in memory if in neither."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except (RuntimeError, OSError):  # no folder that can be written
-        return numba.njit(**options)(function)
+    in_parts(work, len(p), _CHUNK)
 
 
 @numba.njit(error_model="numpy")
@@ -156,7 +137,7 @@ def _decompose(a, b, c, reflections):  # type: ignore[no-untyped-def]
     return a, b, last, u, v, across, most * (largest + middle + smallest)
 
 
-@_cached
+@compiled
 def _align(p, g, reflections, aligned, scale, rotation, error):  # type: ignore[no-untyped-def]
     """Poses (B, J, 3) twice; results that are not empty are filled."""
     poses, joints, _ = p.shape
