@@ -21,8 +21,9 @@ SOURCES = {
     "paint_backward": product(("float",), PIXELS, PIXELS[1:]),
     "resample": product(("float",), PIXELS[1:]),
     "recompose": product(("float",)),
+    "pose_error": product(("float",), PIXELS[1:]),
 }
-PLACES = {"resample": ("Real", "Pixel"), "recompose": ("Real",)}
+PLACES = {"resample": ("Real", "Pixel"), "recompose": ("Real",), "pose_error": ("Real", "Stored")}
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ def main() -> None:
     lines += [
         "",
         "Of a thread, computing in float32, least and most over the types of background and frame (uint8, float16, "
-        "bfloat16, float32); blocks have 256 threads. Compiled by NVRTC, as PyTorch's tensors meet them; "
+        "bfloat16, float32); blocks have 256 threads, those that align poses 64. Compiled by NVRTC; "
         + (
             "no kernel of any type, float64 included, spills registers or keeps a stack." if not spilled else "SPILLED."
         ),
