@@ -291,9 +291,7 @@ def test_every_variant_differs_from_the_attack_in_what_it_says() -> None:
     assert checked(several).settings.restarts == 3 and many.pop("restarts") == 12 and set(many.values()) == {3}
     names = {one.name for one in variants_of(settings, 0.4, "float32")}
     assert not names & {"float32", "generator"}
-    plain = {
-        one.name: one for one in variants_of(SoundnessSettings(), 1.0, "float32")
-    }
+    plain = {one.name: one for one in variants_of(SoundnessSettings(), 1.0, "float32")}
     assert "adam" in plain and "gradient" not in plain
     raw = {one.name: one for one in variants_of(SoundnessSettings(setting="paper"), 1.0, "float32")}
     assert raw["easier"].settings.threshold_mm == 87.5 and not any(name.startswith("budget") for name in raw)
