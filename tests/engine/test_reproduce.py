@@ -58,7 +58,7 @@ def test_nsd_from_nothing_to_its_card(made, dataset, folder):
     weights, tmp_path = made, folder
     network = load_network(weights, regressor=True)
     assert network.metadata["command"] == "turncoat reproduce nsd --images 96"
-    assert set(network.metadata["attack_step_size"]) == {"paper", "free", "natural", "ladder"}
+    assert set(network.metadata["attack_step_size"]) == {"paper", "free", "natural", "ladder", "optimiser"}
     assert network.metadata["training_seconds"] > 0 and network.metadata["images"] == 96
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["evaluation"] and card["labels"] and len(card["trend"]["points"]) > 1

@@ -54,7 +54,7 @@ def test_one_command_attacks_in_every_way_and_writes_page_picture_and_numbers(ma
     }  # fmt: skip
     document = json.loads((made / "soundness.json").read_text())
     names = [one["name"] for one in document["variants"]]
-    assert names == ["longer", "restarts", "step-0.3", "step-3", "gradient", "sign", "search", "generator", "budget-2",
+    assert names == ["longer", "restarts", "step-0.3", "step-3", "adam", "sign", "search", "generator", "budget-2",
                      "search-budget-2"]  # fmt: skip
     assert {path.name for path in (made / "runs").iterdir()} == {"attack", *names}
     samples = set()
