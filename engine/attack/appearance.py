@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from turncoat.engine.attack.ascent import Rule, ascend, reference_paint
+from turncoat.engine.attack.ascent import Rule, ascend
 from turncoat.engine.attack.block import Block, judged, settled
 from turncoat.engine.attack.identity import generator_of
 from turncoat.engine.attack.measure import Admitted, Columns, admit, effect, to_numpy
@@ -19,6 +19,7 @@ from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.slots import fill, join, take
 from turncoat.engine.attack.spaces import Raw, Space, Whitened
 from turncoat.engine.attack.starts import random_starts
+from turncoat.engine.attack.verified import reference_paint
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.networks import Given, guide
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from turncoat.engine.attack.ascent import reference_paint
 from turncoat.engine.attack.block import Block, judged
 from turncoat.engine.attack.colours import Drawn, Dressed, Dyer, colour_columns, limits_of, try_colours
 from turncoat.engine.attack.identity import generator_of
@@ -16,6 +15,7 @@ from turncoat.engine.attack.measure import Columns, Effect, draws_columns, effec
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.settings import AttackSettings, colour_budget
+from turncoat.engine.attack.verified import reference_paint
 from turncoat.training.data import Dataset
 
 RANDOM_COLOURS, RANDOM_STRONGEST = "random colours", "random colours, strongest"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from turncoat.engine.attack.ascent import Ascended, Rule, ascend, reference_paint
+from turncoat.engine.attack.ascent import Ascended, Rule, ascend
 from turncoat.engine.attack.block import Block, curves, judged
 from turncoat.engine.attack.identity import generator_of
 from turncoat.engine.attack.measure import Admitted, Columns, admit, effect, strongest_draw, to_numpy
@@ -21,6 +21,7 @@ from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.settings import AttackSettings, colour_budget
 from turncoat.engine.attack.slots import fill, join, take
 from turncoat.engine.attack.spaces import ColourBox
+from turncoat.engine.attack.verified import reference_paint
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.recompose import recompose
 from turncoat.training.networks import Given

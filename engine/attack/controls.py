@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from turncoat.engine.attack.appearance import code_columns, crop_size, space_of
-from turncoat.engine.attack.ascent import reference_paint
 from turncoat.engine.attack.block import Block, judged
 from turncoat.engine.attack.identity import generator_of
 from turncoat.engine.attack.measure import Admitted, Columns, draws_columns, effect, strongest_draw, to_numpy
@@ -21,6 +20,7 @@ from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
 from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.slots import take
+from turncoat.engine.attack.verified import reference_paint
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.training.data import Dataset

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from turncoat.engine.attack.ascent import reference_paint
 from turncoat.engine.attack.pair import Pair, from_bytes, to_bytes
 from turncoat.engine.attack.similarity import crop_similarity, similarity
+from turncoat.engine.attack.verified import reference_paint
 from turncoat.kernels.pose_error import bone_ratios, mpjpe, n_mpjpe, pa_mpjpe, procrustes, yaw_deg
 from turncoat.training.networks import Given
 

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from turncoat.engine.attack.ascent import Ascended, Rule, verified_error
+from turncoat.engine.attack.ascent import Ascended, Rule
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.slots import Slots, keep
 from turncoat.engine.attack.spaces import Space
 from turncoat.engine.attack.starts import random_points
+from turncoat.engine.attack.verified import verified_error
 from turncoat.export.attack_step import Painter
 
 DRAWN = 0.25  # share of the evaluations spent on draws from the whole budget, before the climb

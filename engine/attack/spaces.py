@@ -26,13 +26,13 @@ class Statistics(Protocol):
 
 
 class Space(Protocol):
-    """Coordinates x of an appearance; all arguments batch first."""
+    """Coordinates x of an appearance; all arguments batch first. What differs by sample is in the limits."""
 
     def coordinates(self, appearance: Tensor) -> Tensor: ...
 
-    def appearance(self, x: Tensor) -> Tensor: ...
+    def appearance(self, x: Tensor, limits: Limits = ()) -> Tensor: ...
 
-    def pull_back(self, gradient: Tensor) -> Tensor:
+    def pull_back(self, gradient: Tensor, limits: Limits = ()) -> Tensor:
         """Gradient with respect to x, from the one with respect to the appearance."""
         ...
 
@@ -47,10 +47,10 @@ class Raw:
     def coordinates(self, appearance: Tensor) -> Tensor:
         return appearance
 
-    def appearance(self, x: Tensor) -> Tensor:
+    def appearance(self, x: Tensor, limits: Limits = ()) -> Tensor:
         return x
 
-    def pull_back(self, gradient: Tensor) -> Tensor:
+    def pull_back(self, gradient: Tensor, limits: Limits = ()) -> Tensor:
         return gradient
 
     def project(self, x: Tensor, limits: Limits) -> Tensor:
@@ -76,10 +76,10 @@ class Whitened:
         shifted = (appearance - self.mean).double()
         return torch.linalg.solve_triangular(self.factor.double(), shifted.T, upper=False).T.to(appearance.dtype)
 
-    def appearance(self, x: Tensor) -> Tensor:
+    def appearance(self, x: Tensor, limits: Limits = ()) -> Tensor:
         return self.mean + x @ self.factor.T
 
-    def pull_back(self, gradient: Tensor) -> Tensor:
+    def pull_back(self, gradient: Tensor, limits: Limits = ()) -> Tensor:
         return gradient @ self.factor
 
     def project(self, x: Tensor, limits: Limits) -> Tensor:
@@ -94,10 +94,10 @@ class ColourBox:
     def coordinates(self, appearance: Tensor) -> Tensor:
         return appearance
 
-    def appearance(self, x: Tensor) -> Tensor:
+    def appearance(self, x: Tensor, limits: Limits = ()) -> Tensor:
         return x
 
-    def pull_back(self, gradient: Tensor) -> Tensor:
+    def pull_back(self, gradient: Tensor, limits: Limits = ()) -> Tensor:
         return gradient
 
     def project(self, x: Tensor, limits: Limits) -> Tensor:

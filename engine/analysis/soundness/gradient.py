@@ -15,11 +15,11 @@ from torch import Tensor
 
 from turncoat.engine.attack import AttackSettings, Pair
 from turncoat.engine.attack.appearance import space_of
-from turncoat.engine.attack.ascent import reference_paint
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.pair import compute_in
 from turncoat.engine.attack.slots import Slots, fill, keep, step, take
 from turncoat.engine.attack.spaces import Space
+from turncoat.engine.attack.verified import reference_paint
 from turncoat.export.attack_step import attack_step, objective_value
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.training.networks import guide
