@@ -7,15 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from turncoat.engine.attack.ascent import Rule, ascend
+from turncoat.engine.attack.ascent import Rule
 from turncoat.engine.attack.block import Block, judged, settled
+from turncoat.engine.attack.code_flight import CodeFlight
+from turncoat.engine.attack.courses import radius_of
 from turncoat.engine.attack.identity import generator_of
 from turncoat.engine.attack.measure import Admitted, Columns, admit, effect, to_numpy
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
-from turncoat.engine.attack.restarts import Strongest
+from turncoat.engine.attack.restarts import Kept, Strongest, kept_columns
 from turncoat.engine.attack.search import search
-from turncoat.engine.attack.settings import AttackSettings
+from turncoat.engine.attack.settings import AttackSettings, code_budget
 from turncoat.engine.attack.slots import fill, join, take
 from turncoat.engine.attack.spaces import Raw, Space, Whitened
 from turncoat.engine.attack.starts import random_starts
@@ -41,23 +43,15 @@ def admit_codes(pair: Pair, frames: Tensor, background: Tensor, given: Given | N
 
 
 def space_of(name: str, generator: Any, device: torch.device, budget_factor: float = 1.0) -> tuple[Space, float | None]:
-    """The space in which the attack of that name walks, and its budget (None: unbounded).
+    """The space in which the attack of that name walks, and the radius of its ball around the mean (None: unbounded).
 
-    The budget of `natural` is `budget_factor` times the radius that holds 99 % of natural codes.
+    The radius of `natural` is `budget_factor` times the one that holds 99 % of natural codes.
 
     Raises:
-        ConfigError: the weights hold no statistics of natural codes, which `free` and `natural` need.
+        ConfigError: the weights hold no statistics of natural codes, which all but `paper` need.
     """
-    if name == "paper":
-        return Raw(), None
-    statistics = getattr(generator, "statistics", None)
-    if statistics is None:
-        raise ConfigError(
-            f"The attack {name!r} needs statistics of natural appearance codes, and these weights hold "
-            "none; run `turncoat fit-regressor` on them, or attack with `paper`."
-        )
-    radius = budget_factor * float(statistics.radius_p99) if name == "natural" else None
-    return Whitened(statistics, radius, device), radius
+    radius = radius_of(name, generator, budget_factor)
+    return (Raw() if name == "paper" else Whitened(generator.statistics, radius, device)), radius
 
 
 def attack_codes(
@@ -71,12 +65,10 @@ def attack_codes(
 ) -> Block:
     """Run one appearance attack on admitted samples, from as many starts as the settings say.
 
-    What the steps found is judged again at the end, by the float32 error on the last 8-bit frame: the rule of controls.
-
     Args:
         pair: generator and target.
         admitted: N samples, from `admit_codes`.
-        name: `paper`, `free` or `natural`.
+        name: `paper`, `free`, `natural` or `budget-*`.
         step_size: of the optimiser, in the coordinates of that attack.
         settings: threshold, iterations, restarts, optimiser, objective, batch, seed.
         truth: (N, J, 3) mm, or None.
@@ -87,37 +79,67 @@ def attack_codes(
 
     Source: Nakka and Salzmann 2023, Algorithm 1; starts, bounds and verification: docs/attacks.md.
     """
-    space, budget = space_of(name, pair.generator, pair.device, settings.budget_factor)
-    optimiser = settings.optimiser_of(name)
-    rule = Rule(settings.iterations, step_size, settings.threshold_mm, settings.objective, optimiser=optimiser)
-    if samples is None and (settings.restarts > 1 or optimiser == "random"):
+    searches = settings.optimiser_of(name) == "random"
+    if samples is None and (settings.restarts > 1 or searches):
         raise ConfigError("Restarts and random search need the samples' index columns, for their seeds; give samples.")
+    if searches:
+        kept = search_codes(pair, admitted, name, step_size, settings, samples or [])
+    else:
+        flight = CodeFlight(pair, settings, {name: step_size})
+        riders = flight.board(admitted, samples)
+        for _ in flight.run():
+            pass
+        kept = [rider.kept[name] for rider in riders]
+    return block_of(pair, admitted, kept, name, settings, truth)
+
+
+def search_codes(
+    pair: Pair,
+    admitted: Admitted,
+    name: str,
+    step_size: float,
+    settings: AttackSettings,
+    samples: Sequence[Mapping[str, Any]],
+) -> list[Kept]:
+    """Random search in place of an ascent (optimiser `random`); see `attack_codes`."""
+    space, radius = space_of(name, pair.generator, pair.device, settings.budget_factor)
+    rule = Rule(settings.iterations, step_size, settings.threshold_mm, settings.objective, optimiser="random")
     usable = admitted.usable()
     before = usable & (admitted.error_initial > settings.threshold_mm)
     standing = (usable & ~before).nonzero()[:, 0]
-
     x_start = space.coordinates(admitted.appearance)
     unattacked = [Outcome.PAST_BEFORE if past else Outcome.NOT_FINITE for past in before.tolist()]
-    kept = Strongest(x_start, unattacked, admitted.error_initial)
+    found = Strongest(x_start, unattacked, admitted.error_initial)
     for restart in range(settings.restarts):
         for piece in standing.split(settings.batch):
-            some = [samples[place] for place in piece.tolist()] if samples is not None else []
+            some = [samples[place] for place in piece.tolist()]
             x = x_start[piece]
             if restart > 0:
-                x = random_starts(x, some, name, budget, step_size, settings.seed, restart)
-            canvas, given = take(admitted.canvas, piece), take(admitted.given, piece)
-            slots = fill(x, admitted.clean_pose[piece], canvas, given=given)
-            if optimiser == "random":
-                random = [generator_of(settings.seed, one["sample_id"], restart, f"search {name}") for one in some]
-                found = search(pair, pair.generator, slots, space, rule, budget, random)
-            else:
-                found = ascend(pair, pair.generator, slots, space, rule)
-            kept.offer(piece, found, restart)
-        standing = kept.standing(standing)
+                x = random_starts(x, some, name, radius, step_size, settings.seed, restart)
+            slots = fill(x, admitted.clean_pose[piece], take(admitted.canvas, piece), given=take(admitted.given, piece))
+            random = [generator_of(settings.seed, one["sample_id"], restart, f"search {name}") for one in some]
+            found.offer(piece, search(pair, pair.generator, slots, space, rule, radius, random), restart)
+        standing = found.standing(standing)
         if not len(standing):
             break
+    return found.kept
 
-    x = kept.x
+
+def block_of(
+    pair: Pair, admitted: Admitted, kept: Sequence[Kept], name: str, settings: AttackSettings, truth: Tensor | None
+) -> Block:
+    """What one attack came to on N samples, measured: the rows of a result.
+
+    What the steps found is judged again, by the float32 error on the last 8-bit frame: the rule of controls.
+
+    Args:
+        admitted: the N samples. kept: of each, what its ascents came to.
+        truth: (N, J, 3) mm, or None.
+    """
+    space, radius = space_of(name, pair.generator, pair.device, settings.budget_factor)
+    budget = code_budget(name)
+    before = admitted.usable() & (admitted.error_initial > settings.threshold_mm)
+    x, x_start = torch.stack([one.x for one in kept]), space.coordinates(admitted.appearance)
     appearance = torch.where(before[:, None], admitted.appearance, space.appearance(x))
     painted = reference_paint(pair, pair.generator, appearance, admitted.canvas)
     measured = effect(pair, admitted, painted, truth, crop_size(pair.generator, painted))
@@ -127,12 +149,13 @@ def attack_codes(
         **measured.columns,
         **code_columns(pair.generator, admitted.appearance, appearance, pair.device),
         "appearance_shift": to_numpy(shift),
-        **kept.columns(),
+        **kept_columns(list(kept)),
     }
     columns["error_best_mm"] = np.fmax(columns["error_best_mm"], columns["error_final_mm"])
+    common = {"attack": "appearance", "setting": name, "objective": settings.objective}
     return Block(
-        common={"attack": "appearance", "setting": name, "budget": budget, "objective": settings.objective},
-        outcome=[settled(ended, verdict) for ended, verdict in zip(kept.outcome, verdicts, strict=True)],
+        common={**common, "budget": radius if budget is None else budget},
+        outcome=[settled(one.outcome, verdict) for one, verdict in zip(kept, verdicts, strict=True)],
         columns=columns,
         appearance=appearance,
         x_shift=shift,

@@ -12,63 +12,94 @@ from turncoat.engine.attack.measure import Columns, to_numpy
 from turncoat.engine.attack.outcomes import Outcome
 
 
-class Strongest:
-    """What became of N samples so far, restart after restart.
+class Kept:
+    """What became of one sample under one attack, start after start.
 
     Fooled is stronger than anything; else the larger error at the last iterate, which is what an attack returns. A
-    later restart replaces an earlier one only where it is stronger, so the smallest number of equals is kept.
+    later start replaces an earlier one only where it is stronger, so the smallest number of equals is kept.
 
     Attributes:
-        x: (N, ...) coordinates of the kept ends.
-        outcome: (N,) how each ended.
+        x: (...) coordinates of the kept end.
+        outcome: how it ended. restart, iterations, curve: of the kept start.
+        checks: verifications, and best: largest error in mm, of all starts.
+        confirmed: whether the first verification of all held; None: there was none.
     """
 
+    def __init__(self, x: Tensor, outcome: Outcome, error_initial: float) -> None:
+        """Begin at the own coordinates; `outcome` is what holds of a sample that is never offered anything."""
+        self.x, self.outcome, self.best = x, outcome, error_initial
+        self.restart = self.iterations = self.checks = 0
+        self.confirmed: bool | None = None
+        self.curve: np.ndarray | None = None
+        self._last = -np.inf
+        self._offered = False
+
+    def offer(
+        self,
+        x: Tensor,
+        outcome: Outcome,
+        curve: np.ndarray,
+        iterations: int,
+        checks: int,
+        confirmed: bool | None,
+        best: float,
+        restart: int,
+        last: float | None = None,
+    ) -> None:
+        """Compare with another end; curve: (iterations + 1,) mm. last: its strength, in place of the curve's end."""
+        self.best = max(self.best, best)
+        self.checks += checks
+        if self.confirmed is None:
+            self.confirmed = confirmed
+        strength = _strength(outcome, curve) if last is None else last
+        if not self._offered or strength > self._last:
+            self._offered, self._last = True, strength
+            self.x, self.outcome, self.curve = x, outcome, curve
+            self.restart, self.iterations = restart, iterations
+
+
+def kept_columns(kept: list[Kept]) -> Columns:
+    """Columns of N samples; `checks` and `error_best_mm` are of all starts that were made."""
+    found: dict[str, Any] = {
+        "restart": np.array([one.restart for one in kept], dtype=np.int64),
+        "start": ["own" if one.restart == 0 else "random draw" for one in kept],
+        "iterations": np.array([one.iterations for one in kept], dtype=np.int64),
+        "checks": np.array([one.checks for one in kept], dtype=np.int64),
+        "confirmed_first": [one.confirmed for one in kept],
+        "error_best_mm": np.array([one.best for one in kept], dtype=np.float32),
+        "error_curve_mm": [one.curve for one in kept],
+    }
+    return found
+
+
+class Strongest:
+    """`Kept` of N samples that are offered ends together."""
+
     def __init__(self, x: Tensor, outcome: list[Outcome], error_initial: Tensor) -> None:
-        """Begin with the own codes at `x`; `outcome` is what holds of samples that are never offered."""
-        count = len(outcome)
-        self.x, self.outcome = x.clone(), list(outcome)
-        self._restart = np.zeros(count, dtype=np.int64)
-        self._iterations = np.zeros(count, dtype=np.int64)
-        self._checks = np.zeros(count, dtype=np.int64)
-        self._confirmed: list[bool | None] = [None] * count
-        self._best = to_numpy(error_initial).copy()
-        self._curve: list[np.ndarray | None] = [None] * count
-        self._last = np.full(count, -np.inf)
+        """Begin with the own codes at `x`, (N, ...); `outcome` is what holds of samples that are never offered."""
+        self.kept = [
+            Kept(one, ended, error) for one, ended, error in zip(x, outcome, error_initial.tolist(), strict=True)
+        ]
 
     def offer(self, where: Tensor, found: Ascended, restart: int) -> None:
         """Compare the ends of the samples `where`, (K,) int64, with those that are kept."""
-        places, errors = where.tolist(), curves(found.curve)
-        self._best[places] = np.maximum(self._best[places], to_numpy(found.best))
-        self._checks[places] += to_numpy(found.checks)
-        taken = []
-        for k, (place, outcome, curve) in enumerate(zip(places, found.outcome, errors, strict=True)):
-            last = _strength(outcome, curve)
-            if self._confirmed[place] is None:
-                self._confirmed[place] = found.confirmed_first[k]
-            if restart == 0 or last > self._last[place]:
-                taken.append(k)
-                self.outcome[place], self._curve[place], self._last[place] = outcome, curve, last
-                self._restart[place], self._iterations[place] = restart, int(found.iterations[k])
-        chosen = torch.tensor(taken, dtype=torch.int64, device=where.device)
-        self.x[where[chosen]] = found.x[chosen]
+        errors, best, checks = curves(found.curve), to_numpy(found.best), to_numpy(found.checks)
+        for k, place in enumerate(where.tolist()):
+            self.kept[place].offer(
+                found.x[k],
+                found.outcome[k],
+                errors[k],
+                int(found.iterations[k]),
+                int(checks[k]),
+                found.confirmed_first[k],
+                float(best[k]),
+                restart,
+            )
 
     def standing(self, where: Tensor) -> Tensor:
         """Those of the samples `where` that no restart has fooled yet."""
-        kept = [place for place in where.tolist() if self.outcome[place] is not Outcome.FOOLED]
-        return torch.tensor(kept, dtype=torch.int64, device=where.device)
-
-    def columns(self) -> Columns:
-        """Columns of the kept restart; `checks` and `error_best_mm` are of all that were made."""
-        found: dict[str, Any] = {
-            "restart": self._restart,
-            "start": ["own" if restart == 0 else "random draw" for restart in self._restart.tolist()],
-            "iterations": self._iterations,
-            "checks": self._checks,
-            "confirmed_first": self._confirmed,
-            "error_best_mm": self._best,
-            "error_curve_mm": self._curve,
-        }
-        return found
+        places = [place for place in where.tolist() if self.kept[place].outcome is not Outcome.FOOLED]
+        return torch.tensor(places, dtype=torch.int64, device=where.device)
 
 
 def _strength(outcome: Outcome, curve: np.ndarray) -> float:

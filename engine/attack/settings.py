@@ -22,7 +22,9 @@ gradient, s sqrt(D) long, that is as far as `sign`. ``random``: no gradient; dra
 (`search.py`).
 """
 DEFAULT_OPTIMISERS: dict[str, Optimiser] = {"paper": "adam", "free": "adam", "natural": "gradient"}
-"""In a ball Adam stops far from the strongest point: it fooled 10 % where plain steps fool 82 % (docs/findings.md)."""
+"""Budgets have that of `natural`. In a ball Adam stops far from the strongest point: it fooled 10 % where plain steps
+fool 82 % (docs/findings.md)."""
+_BUDGET = re.compile(r"budget-(\d*\.?\d+)")
 _COLOURS = re.compile(r"colours-(free|0?\.\d*[1-9]\d*)")
 
 
@@ -32,8 +34,9 @@ class AttackSettings(Settings):
     Attributes:
         attacks: which attacks, by the name that the column `setting` shows. `paper`: the raw appearance code, unbounded
             (Algorithm 1 to the letter); `free`: whitened, unbounded; `natural`: whitened, kept inside the ball that
-            holds 99 % of natural codes; `colours-0.1`, `colours-0.2` (any budget in (0, 1)), `colours-free`: the
-            garments' colours, at most so far from their own, or anywhere in [.05, .95].
+            holds 99 % of natural codes; `budget-4` (any distance in whitened coordinates): natural and at most so far
+            from the own code, all steps made, the strongest counts; `colours-0.1`, `colours-0.2` (any budget in
+            (0, 1)), `colours-free`: the garments' colours, at most so far from their own, or anywhere in [.05, .95].
         threshold_mm: an error past it ends the attack.
         iterations: largest number of steps on an appearance code, from each start.
         restarts: starts of an appearance attack. Restart 0 is the own code, the others are drawn by (seed, sample,
@@ -53,7 +56,9 @@ class AttackSettings(Settings):
         objective: what is climbed: the squared distance of Algorithm 1, line 9, or MPJPE.
         precision: of the attack's steps. Admission and verification are always float32. `auto` is bfloat16 where the
             processor computes in it, else float32.
-        batch: samples that are computed together; changes speed only.
+        batch: samples that are computed together, which is the number of slots in flight; changes speed only.
+        look_every: steps between two looks at which samples are done; changes speed only, and only on GPUs.
+        budget_iterations: steps of `budget-*`, all of which are made.
         seed: of all randomness, together with sample and purpose.
         device: a torch device, or `auto`: where the network lies.
     """
@@ -74,6 +79,8 @@ class AttackSettings(Settings):
     objective: Objective = "squared"
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     batch: int = Field(default=64, ge=1)
+    look_every: int = Field(default=1, ge=1)
+    budget_iterations: int = Field(default=60, ge=1)
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
 
@@ -86,8 +93,8 @@ class AttackSettings(Settings):
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            if name not in APPEARANCE_ATTACKS and not _COLOURS.fullmatch(name):
-                known = ", ".join(APPEARANCE_ATTACKS + COLOUR_ATTACKS)
+            if not is_appearance(name) and not _COLOURS.fullmatch(name):
+                known = ", ".join((*APPEARANCE_ATTACKS, "budget-4", *COLOUR_ATTACKS))
                 raise ValueError(f"there is no attack {name!r}; there are {known}")
         if not value or len(set(value)) < len(value):
             raise ValueError("name at least one attack, and each only once")
@@ -109,7 +116,7 @@ class AttackSettings(Settings):
     @classmethod
     def _sizes(cls, value: dict[str, float]) -> dict[str, float]:
         for name, size in value.items():
-            if name not in APPEARANCE_ATTACKS:
+            if not is_appearance(name):
                 raise ValueError(f"{name!r} has no step size; {', '.join(APPEARANCE_ATTACKS)} have")
             if size <= 0:
                 raise ValueError(f"the step size of {name!r} is {size}; it has to be above 0")
@@ -119,23 +126,35 @@ class AttackSettings(Settings):
     @classmethod
     def _of_appearance(cls, value: dict[str, Optimiser]) -> dict[str, Optimiser]:
         for name in value:
-            if name not in APPEARANCE_ATTACKS:
+            if not is_appearance(name):
                 raise ValueError(f"{name!r} has no choice of optimiser; {', '.join(APPEARANCE_ATTACKS)} have")
         return value
 
     def optimiser_of(self, name: str) -> Optimiser:
         """The optimiser of the appearance attack of that name."""
-        return self.optimiser.get(name, DEFAULT_OPTIMISERS[name])
+        like = name if name in APPEARANCE_ATTACKS else "natural"
+        return self.optimiser.get(name, self.optimiser.get(like, DEFAULT_OPTIMISERS[like]))
 
     @property
     def appearance_attacks(self) -> tuple[str, ...]:
         """Those of `attacks` that change an appearance code."""
-        return tuple(name for name in self.attacks if name in APPEARANCE_ATTACKS)
+        return tuple(name for name in self.attacks if is_appearance(name))
 
     @property
     def colour_attacks(self) -> tuple[str, ...]:
         """Those of `attacks` that change the garments' colours."""
-        return tuple(name for name in self.attacks if name not in APPEARANCE_ATTACKS)
+        return tuple(name for name in self.attacks if not is_appearance(name))
+
+
+def is_appearance(name: str) -> bool:
+    """Whether the attack of that name changes an appearance code."""
+    return name in APPEARANCE_ATTACKS or code_budget(name) is not None
+
+
+def code_budget(name: str) -> float | None:
+    """How far from the own code, in whitened coordinates, `budget-*` may go; None for other attacks."""
+    found = _BUDGET.fullmatch(name)
+    return float(found[1]) if found and float(found[1]) > 0 else None
 
 
 def colour_budget(name: str) -> float | None:

@@ -88,6 +88,51 @@ class Whitened:
         return x * (self.radius / x.norm(dim=1, keepdim=True)).clamp(max=1)
 
 
+class Codes:
+    """Appearance codes of attacks that fly side by side: each row says in its limits how it walks.
+
+    Limits: ``whitened`` (B,) bool, raw coordinates or whitened ones; ``own`` (B, D), where the sample's own code lies;
+    ``radius`` (B,), how far from the mean, and ``budget`` (B,), how far from the own code it may go; infinite where
+    there is no such bound. Where both bind, a point is brought into the ball around the mean and then towards the own
+    code until it is near enough: if the own code is natural, all that way is too.
+
+    Args:
+        statistics: of the generator's natural codes; None: all rows are raw.
+        device: where the attack runs.
+    """
+
+    def __init__(self, statistics: Statistics | None, device: torch.device | str = "cpu") -> None:
+        self._white = Whitened(statistics, None, device) if statistics is not None else None
+
+    def limits(self, own: Tensor, whitened: bool, radius: float | None = None, budget: float | None = None) -> Limits:
+        """Limits of B rows that walk alike; own: (B, D) coordinates of their own codes."""
+
+        def column(value: float | None) -> Tensor:
+            return torch.full((len(own),), torch.inf if value is None else value, device=own.device)
+
+        white = torch.full((len(own),), whitened, device=own.device)
+        return white, own, column(radius), column(budget)
+
+    def coordinates(self, appearance: Tensor) -> Tensor:
+        """Whitened coordinates; raw ones are the code itself."""
+        return appearance if self._white is None else self._white.coordinates(appearance)
+
+    def appearance(self, x: Tensor, limits: Limits = ()) -> Tensor:
+        return x if self._white is None else torch.where(limits[0][:, None], self._white.appearance(x), x)
+
+    def pull_back(self, gradient: Tensor, limits: Limits = ()) -> Tensor:
+        if self._white is None:
+            return gradient
+        return torch.where(limits[0][:, None], self._white.pull_back(gradient), gradient)
+
+    def project(self, x: Tensor, limits: Limits) -> Tensor:
+        _, own, radius, budget = limits
+        x = x * (radius / x.norm(dim=1)).clamp(max=1)[:, None]
+        away = x - own
+        near = own + away * (budget / away.norm(dim=1)).clamp(max=1)[:, None]
+        return torch.where(budget.isinf()[:, None], x, near)
+
+
 class ColourBox:
     """Colours (B, G, 3), each channel between limits that differ by sample: `limits = (low, high)`."""
 

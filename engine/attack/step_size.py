@@ -12,7 +12,7 @@ from turncoat.engine.attack.block import Block
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
-from turncoat.engine.attack.settings import AttackSettings, Optimiser
+from turncoat.engine.attack.settings import AttackSettings, Optimiser, code_budget
 from turncoat.training.checkpoint import find_weights, read_tensors, write_tensors
 
 # Raw codes differ tenfold in scale between channels and networks; whitened ones have unit variance.
@@ -68,6 +68,8 @@ def known_step_size(name: str, settings: AttackSettings, generator: Any) -> Choi
     optimiser = settings.optimiser_of(name)
     if name in settings.step_size:
         return Choice(settings.step_size[name], "given", optimiser=optimiser)
+    if code_budget(name) is not None:  # walks as `natural` does
+        return known_step_size("natural", settings, generator)
     recorded = (getattr(generator, "metadata", None) or {}).get("attack_step_size", {})
     if name not in recorded or optimiser not in ("random", recorded.get("optimiser", {}).get(name, "adam")):
         return None
@@ -125,7 +127,7 @@ def choose_step_size(
     short = settings.model_copy(update=changes)
     rungs = tuple(
         _rung(size, attack_codes(pair, admitted, name, size, short, truth), settings.threshold_mm)
-        for size in (GRADIENT_LADDER if optimiser == "gradient" else LADDERS[name])
+        for size in (GRADIENT_LADDER if optimiser == "gradient" else LADDERS.get(name, LADDERS["natural"]))
     )
     best = max(rungs, key=lambda rung: (rung.success, round(rung.mean_capped_mm), -rung.step_size))
     return Choice(best.step_size, source, rungs, settings.optimiser_of(name))

@@ -2,14 +2,11 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from turncoat.engine.attack.appearance import admit_in_batches, attack_codes
 from turncoat.engine.attack.block import Block
 from turncoat.engine.attack.colour_controls import (
     grey_noise,
@@ -19,14 +16,12 @@ from turncoat.engine.attack.colour_controls import (
     wardrobes_of,
 )
 from turncoat.engine.attack.colours import admit_colours, attack_colours, draw_colours
-from turncoat.engine.attack.controls import code_pool, other_codes, random_direction
-from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import ATTACKED, Outcome
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.step_size import Choice
+from turncoat.engine.sweep.admission import truth_of
 from turncoat.engine.sweep.plan import index_rows
-from turncoat.kernels.errors import DataError
 from turncoat.training.data import Dataset
 from turncoat.training.networks import needs_given
 
@@ -49,19 +44,26 @@ class Job(ABC):
         self.pair, self.data, self.settings, self.choices = pair, data, settings, choices
         self.throughput: dict[str, tuple[int, float]] = {}
 
-    def rows_of(self, rows: np.ndarray, advance: Advance) -> list[Row]:
-        """Result rows of the samples at `rows`; samples that cannot be read get theirs too.
+    def parts(self, numbered: Iterable[tuple[int, np.ndarray]], advance: Advance) -> Iterator[tuple[int, list[Row]]]:
+        """Result rows of parts, given as (number, rows of the dataset), each as it is done, in whatever order.
 
-        `advance(samples, attack)` is called after each attack on them.
+        Samples that cannot be read get rows too. `advance(samples, attack)` is called as they go through an attack.
+        The rows of a part are the same, in the same order, whatever is computed beside it.
         """
-        pictures, valid, bad = self.data.read_valid(rows)
+        for number, rows in numbered:
+            pictures, valid, bad = self.data.read_valid(rows)
+            found = self._lost(bad, advance)
+            if len(valid):
+                found += self._attacked(valid, pictures, advance)
+            yield number, found
+
+    def _lost(self, bad: np.ndarray, advance: Advance) -> list[Row]:
+        """Rows of samples that cannot be read."""
         found: list[Row] = []
         for name in self.asked(self.settings):
             found += [self._unreadable(sample, name) for sample in self._index(bad)]
             if len(bad):
                 advance(len(bad), name)
-        if len(valid):
-            found += self._attacked(valid, pictures, advance)
         return found
 
     @staticmethod
@@ -93,41 +95,6 @@ class Job(ABC):
         samples, seconds = self.throughput.get(name, (0, 0.0))
         attacked = sum(outcome in ATTACKED for outcome in block.outcome)
         self.throughput[name] = samples + attacked, seconds + time.monotonic() - clock
-
-
-class CodeJob(Job):
-    """Attacks on the appearance code."""
-
-    name = "appearance"
-
-    def __init__(
-        self, pair: Pair, data: Dataset, settings: AttackSettings, choices: dict[str, Choice], subjects: Sequence[str]
-    ) -> None:
-        super().__init__(pair, data, settings, choices, subjects)
-        self.pool = code_pool(pair, data, subjects, settings) if settings.controls else None
-
-    @staticmethod
-    def asked(settings: AttackSettings) -> tuple[str, ...]:
-        return settings.appearance_attacks
-
-    def _attacked(self, rows: np.ndarray, pictures: np.ndarray, advance: Advance) -> list[Row]:
-        index, truth = self._index(rows), truth_of(self.pair, self.data, rows)
-        given = self.pair.given(self.data, rows)
-        admitted = admit_in_batches(self.pair, pictures, self.data.background(rows), self.settings.batch, given)
-        found: list[Row] = []
-        for name in self.asked(self.settings):
-            clock = time.monotonic()
-            size = self.choices[name].step_size
-            block = attack_codes(self.pair, admitted, name, size, self.settings, truth, index)
-            self._timed(name, clock, block)
-            advance(len(rows), name)
-            found += block.rows(index)
-            if self.pool is not None:
-                found += random_direction(self.pair, admitted, block, index, self.settings, truth).rows(index)
-        if self.pool is not None:
-            for where, block in other_codes(self.pair, admitted, self.pool, index, self.settings, truth):
-                found += block.rows([index[place] for place in where])
-        return found
 
 
 class ColourJob(Job):
@@ -167,16 +134,3 @@ class ColourJob(Job):
                 found += other_wardrobes(self.pair, dressed, self.wardrobes, index, self.settings, truth).rows(index)
             found += grey_noise(self.pair, dressed, pictures, index, self.settings, truth).rows(index)
         return found
-
-
-def admit_rows(pair: Pair, data: Dataset, rows: np.ndarray, batch: int) -> tuple[Admitted, np.ndarray]:
-    """Admit the readable ones of the samples at `rows`; also returns which those are."""
-    pictures, valid, _ = data.read_valid(rows)
-    if not len(valid):
-        raise DataError(f"None of {len(rows)} frames of {data.folder} can be read; render it again.")
-    return admit_in_batches(pair, pictures, data.background(valid), batch, pair.given(data, valid)), valid
-
-
-def truth_of(pair: Pair, data: Dataset, rows: np.ndarray) -> Tensor:
-    """Ground truth poses (N, 17, 3) mm on the device."""
-    return torch.from_numpy(data.pose(rows)).to(pair.device)

@@ -16,7 +16,9 @@ from turncoat.engine.attack.settings import AttackSettings, colour_budget
 from turncoat.engine.attack.step_size import Choice, choose_step_size, known_step_size
 from turncoat.engine.runs import Run, RunWriter
 from turncoat.engine.runs.provenance import machine, versions
-from turncoat.engine.sweep.jobs import CodeJob, ColourJob, Job, admit_rows
+from turncoat.engine.sweep.admission import admit_rows
+from turncoat.engine.sweep.code_job import CodeJob
+from turncoat.engine.sweep.jobs import ColourJob, Job
 from turncoat.engine.sweep.networks import find_judge, pair_of
 from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
 from turncoat.kernels.device import exact_float32
@@ -132,29 +134,28 @@ def _sweep(
     settings: AttackSettings,
     progress: Progress | None,
 ) -> Run:
-    """Do the parts that are not there yet, several at a time where the batch is larger than a part."""
+    """Do the parts that are not there yet."""
     started, before = time.monotonic(), float(writer.info["wall_s"])
     subjects = tuple(sorted(set(data.column("subject")[rows].tolist())))
     bar = _Bar(progress, len(rows) * len(settings.attacks))
     choices = _step_sizes(writer, pair, data, rows, settings)
-    together = max(1, settings.batch // len(parts[0]))
     for number, family in enumerate(families):
         job: Job | None = None
         missing = [k for k in range(len(parts)) if not writer.has(number * len(parts) + k)]
         bar.skip(sum(len(part) for part in parts) - sum(len(parts[k]) for k in missing), len(family.asked(settings)))
-        for at in range(0, len(missing), together):
-            chunk = missing[at : at + together]
-            job = job or family(pair, data, settings, choices, subjects)
-            clock = time.monotonic()
-            found = job.rows_of(np.concatenate([parts[k] for k in chunk]), bar.advance)
-            for k in chunk:
-                ids = set(data.column("sample_id")[parts[k]].tolist())
-                writer.write(number * len(parts) + k, [row for row in found if row["sample_id"] in ids])
-            samples, seconds = sum(len(parts[k]) for k in chunk), round(time.monotonic() - clock, 3)
-            writer.log(
-                family=family.name, parts=[number * len(parts) + k for k in chunk], samples=samples, seconds=seconds
-            )
-            writer.save(wall_s=round(before + time.monotonic() - started, 3))
+        if missing:
+            job, clock = family(pair, data, settings, choices, subjects), time.monotonic()
+            for k, found in job.parts(((k, parts[k]) for k in missing), bar.advance):
+                writer.write(number * len(parts) + k, found)
+                now = time.monotonic()
+                writer.log(
+                    family=family.name,
+                    parts=[number * len(parts) + k],
+                    samples=len(parts[k]),
+                    seconds=round(now - clock, 3),
+                )
+                writer.save(wall_s=round(before + now - started, 3))
+                clock = now
         if job is not None:
             _add_throughput(writer, job.throughput)
     return _finish(writer, settings, choices, pair)

@@ -26,7 +26,7 @@ from turncoat.engine.analysis.soundness.settings import SoundnessSettings
 from turncoat.engine.analysis.soundness.signs import Sign, half_budget, signs_of
 from turncoat.engine.analysis.soundness.variants import Variant
 from turncoat.engine.runs import Run
-from turncoat.engine.sweep.jobs import admit_rows
+from turncoat.engine.sweep.admission import admit_rows
 from turncoat.engine.sweep.networks import pair_of
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.files import check_output_folder, content_hash, write_json

@@ -67,6 +67,11 @@ class Landed(NamedTuple):
         stops = self.rows.course.stop.view(-1, *[1] * (self.rows.slots.x.ndim - 1))
         return torch.where(stops, self.rows.slots.x, self.rows.kept_x)
 
+    @property
+    def best(self) -> Tensor:
+        """(K,) mm, the largest error of every sample; -inf where none was finite."""
+        return self.rows.curve.nan_to_num(nan=-torch.inf, posinf=-torch.inf).amax(dim=1)
+
 
 @dataclass
 class Traffic:

@@ -1,0 +1,91 @@
+"""What each appearance attack by name is: where it walks, how far, how long, and what it begins from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from turncoat.engine.attack.settings import AttackSettings, Optimiser, code_budget
+from turncoat.engine.attack.starts import random_starts
+from turncoat.kernels.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One appearance attack.
+
+    Attributes:
+        name: as in the column `setting`.
+        whitened: whether it walks in whitened coordinates, or in the raw code.
+        radius: of the ball around the mean of natural codes; None: unbounded.
+        budget: how far it may go from the own code, in the same coordinates; None: as far as it likes.
+        steps, step_size, optimiser: of every ascent.
+        stop: whether a verified crossing of the threshold ends it.
+        follows: the attack whose end it begins at; None: the own code.
+        projects_start: whether that start is brought into its bounds before the first step.
+    """
+
+    name: str
+    whitened: bool
+    radius: float | None
+    budget: float | None
+    steps: int
+    step_size: float
+    optimiser: Optimiser
+    stop: bool = True
+    follows: str | None = None
+    projects_start: bool = False
+
+    @property
+    def bound(self) -> float | None:
+        """What the column `budget` shows."""
+        return self.budget if self.budget is not None else self.radius
+
+    def restart(self, own: Tensor, samples: Sequence[Mapping[str, Any]], seed: int, restart: int) -> Tensor:
+        """Starts for samples whose own codes lie at `own`, (N, D); see `random_starts`."""
+        return random_starts(own, samples, self.name, self.radius, self.step_size, seed, restart)
+
+
+def radius_of(name: str, generator: Any, budget_factor: float = 1.0) -> float | None:
+    """Radius of the ball around the mean in which the attack of that name stays; None: it is not bound so.
+
+    Raises:
+        ConfigError: the weights hold no statistics of natural codes, which all but `paper` need.
+    """
+    if name == "paper":
+        return None
+    statistics = getattr(generator, "statistics", None)
+    if statistics is None:
+        raise ConfigError(
+            f"The attack {name!r} needs statistics of natural appearance codes, and these weights hold "
+            "none; run `turncoat fit-regressor` on them, or attack with `paper`."
+        )
+    return None if name == "free" else budget_factor * float(statistics.radius_p99)
+
+
+def plan_of(name: str, generator: Any, settings: AttackSettings, step_size: float) -> Plan:
+    """The plan of an attack under these settings.
+
+    Raises:
+        ConfigError: weights without statistics where it needs them.
+    """
+    radius = radius_of(name, generator, settings.budget_factor)
+    budget = code_budget(name)
+    budgets = sorted(
+        (other for other in settings.appearance_attacks if code_budget(other) is not None),
+        key=lambda other: code_budget(other) or 0.0,
+    )
+    before = budgets[budgets.index(name) - 1] if budget is not None and budgets.index(name) > 0 else None
+    return Plan(
+        name=name,
+        whitened=name != "paper",
+        radius=radius,
+        budget=budget,
+        steps=settings.iterations if budget is None else settings.budget_iterations,
+        step_size=step_size,
+        optimiser=settings.optimiser_of(name),
+        stop=budget is None,
+        follows=before,
+        projects_start=budget is not None,
+    )
