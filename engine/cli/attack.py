@@ -16,7 +16,6 @@ from turncoat.engine.cli.options import Optimisers, for_each, optimisers
 from turncoat.engine.cli.output import Output
 from turncoat.engine.sweep import Selection, attack_dataset
 from turncoat.kernels.errors import ConfigError
-from turncoat.training.checkpoint import load_network
 
 
 def attack(
@@ -48,7 +47,10 @@ def attack(
     ] = None,
     objective: Annotated[str | None, typer.Option(help="squared (the paper's) or mpjpe.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Samples computed together.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="torch, auto (the fastest that is right here), or a backend by name.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Samples computed together: slots in flight.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of frames, draws and controls.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... Default: where the network lies.")] = None,
     judge: Annotated[
@@ -75,6 +77,7 @@ def attack(
             "step_size": _sizes(step_size) if step_size else None,
             "objective": objective,
             "precision": precision,
+            "backend": backend,
             "batch": batch,
             "seed": seed,
             "device": device,
@@ -90,7 +93,6 @@ def attack(
         per_subject=per_subject,
     )
     output = Output(json)
-    generator = load_network(network)
     with ExitStack() as stack:
         bar: list[Callable[..., None]] = []
 
@@ -101,11 +103,11 @@ def attack(
             bar[0](done, total, **facts)
 
         run = attack_dataset(
-            generator,
+            network,
             dataset,
             chosen,
             out,
-            target=load_network(target) if target else None,
+            target=target,
             selection=selection,
             resume=resume,
             progress=advance,

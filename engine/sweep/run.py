@@ -17,6 +17,7 @@ from turncoat.engine.attack.step_size import Choice, choose_step_size, known_ste
 from turncoat.engine.runs import Run, RunWriter
 from turncoat.engine.runs.provenance import machine, versions
 from turncoat.engine.sweep.admission import admit_rows
+from turncoat.engine.sweep.backend import with_backend
 from turncoat.engine.sweep.code_job import CodeJob
 from turncoat.engine.sweep.jobs import ColourJob, Job
 from turncoat.engine.sweep.networks import find_judge, pair_of
@@ -80,22 +81,25 @@ def attack_dataset(
     families = [
         job for job, names in ((CodeJob, settings.appearance_attacks), (ColourJob, settings.colour_attacks)) if names
     ]
-    writer = RunWriter.open(
-        out,
-        {
-            "settings": settings.model_dump(mode="json"),
-            "selection": selection.facts(data, rows),
-            "dataset": _dataset_facts(data),
-            **identity,
-            "backend": pair.backend,
-            "parts": len(parts) * len(families),
-            "command": command,
-            "versions": versions(),
-            "machine": machine(str(pair.device)),
-        },
-        resume=resume,
-    )
-    return _sweep(writer, pair, data, rows, parts, families, settings, progress)
+    with with_backend(pair, settings) as (pair, remark):
+        writer = RunWriter.open(
+            out,
+            {
+                "settings": settings.model_dump(mode="json"),
+                "selection": selection.facts(data, rows),
+                "dataset": _dataset_facts(data),
+                **identity,
+                "backend": pair.backend,
+                "parts": len(parts) * len(families),
+                "command": command,
+                "versions": versions(),
+                "machine": machine(str(pair.device)),
+            },
+            resume=resume,
+        )
+        if remark:
+            writer.save(backend_remark=remark)
+        return _sweep(writer, pair, data, rows, parts, families, settings, progress)
 
 
 @exact_float32()
