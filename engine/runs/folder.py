@@ -140,8 +140,8 @@ class RunWriter(Parts):
         path = check_output_folder(folder, resume or _is_left_over(Path(folder)))
         lock = RunLock.take(path)
         try:
-            facts = json.loads(json.dumps(facts))  # as they will be read back: tuples are lists
-            writer = cls(path, _begin(path, facts, resume), lock)
+            as_read_back = json.loads(json.dumps(facts))  # tuples are lists
+            writer = cls(path, _begin(path, as_read_back, resume), lock)
             writer.save()
             if not lock.real:
                 writer.log(warning="this file system knows no locks: another sweep in this folder would go unnoticed")

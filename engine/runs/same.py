@@ -47,9 +47,9 @@ def _leaves(where: tuple[str, ...], there: Any, now: Any) -> Iterator[tuple[tupl
     yield where, there, now
 
 
-def said(found: list[tuple[str, Any, Any]], before: str = "", after: str = "now ") -> str:
+def said(found: list[tuple[str, Any, Any]], between: str = ", now ") -> str:
     """`differences` as a sentence says them, the first three: ``settings threshold_mm (60.0, now 100.0)``."""
-    texts = [f"{what} ({before}{_shown(was)}, {after}{_shown(value)})" for what, was, value in found[:SHOWN]]
+    texts = [f"{what} ({_shown(was)}{between}{_shown(value)})" for what, was, value in found[:SHOWN]]
     more = len(found) - len(texts)
     return ", ".join(texts) + (f" and {more} more" if more else "")
 

@@ -2,6 +2,7 @@
 
 from turncoat.engine.sweep.again import finished_run, place_of_run
 from turncoat.engine.sweep.plan import Selection
+from turncoat.engine.sweep.resume import resume_run
 from turncoat.engine.sweep.run import attack_dataset, step_sizes_of
 from turncoat.engine.sweep.shards import Shard, merge_shards
 
@@ -12,5 +13,6 @@ __all__ = [
     "finished_run",
     "merge_shards",
     "place_of_run",
+    "resume_run",
     "step_sizes_of",
 ]

@@ -17,9 +17,25 @@ class Chunks:
     """
 
     def __init__(
-        self, numbers: Sequence[int], of_family: int, workers: int, smallest: int, has: Callable[[int], bool]
+        self,
+        numbers: Sequence[int],
+        of_family: int,
+        workers: int,
+        smallest: int,
+        has: Callable[[int], bool],
+        largest: int | None = None,
     ) -> None:
-        """`of_family`: parts of one family. `smallest`: parts that one batch takes. `has`: whether one is written."""
+        """Plan for `workers` processes.
+
+        Args:
+            numbers: of the parts.
+            of_family: parts of one family.
+            workers: how many share them.
+            smallest: parts that one batch takes, and the least in a chunk.
+            has: whether a part is written.
+            largest: parts of a chunk at most.
+        """
+        self._largest = largest
         self._left, self._alone = list(numbers), list[int]()
         self._of_family, self._workers, self._smallest, self._has = of_family, workers, smallest, has
         self._deaths: Counter[int] = Counter()
@@ -34,7 +50,8 @@ class Chunks:
         family = self._left[0] // self._of_family
         same = [number for number in self._left if number // self._of_family == family]
         share = -(-len(same) // (2 * self._workers))
-        chunk = same[: max(self._smallest, share // self._smallest * self._smallest)]
+        size = max(self._smallest, share // self._smallest * self._smallest)
+        chunk = same[: min(size, self._largest or size)]
         taken = set(chunk)
         self._left = [number for number in self._left if number not in taken]
         return chunk

@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Asked:
     settings: AttackSettings
     target: Any = None
     judge: Any = None
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
 
     def packed(self) -> bytes:
         """For another process, which may have another working folder: paths in full, objects as they are.
@@ -41,10 +41,8 @@ class Asked:
         Raises:
             ConfigError: an object that cannot be sent.
         """
-        roles = ("network", "target", "judge")
-        light = replace(
-            self, dataset=_place_of_data(self.dataset), **{one: _place(getattr(self, one)) for one in roles}
-        )
+        networks = {role: _place(getattr(self, role)) for role in ("network", "target", "judge")}
+        light = replace(self, dataset=_place_of_data(self.dataset), **networks)
         try:
             return pickle.dumps(light)
         except Exception as error:

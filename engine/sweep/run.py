@@ -211,7 +211,7 @@ def _step_sizes(writer: RunWriter, sweep: Sweep) -> dict[str, Choice]:
 
 
 def _add_throughput(writer: RunWriter, processes: Sequence[Throughput]) -> None:
-    """Note frames a second of every attack: samples really attacked over the seconds they took, added over processes."""
+    """Note frames a second of every attack: samples really attacked over seconds they took, added over processes."""
     attacks = dict(writer.info.get("attacks", {}))
     for name in {name: None for process in processes for name in process}:
         rates = [process[name][0] / process[name][1] for process in processes if process.get(name, (0, 0.0))[1] > 0]

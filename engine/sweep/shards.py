@@ -11,7 +11,7 @@ from turncoat.engine.runs import Parts, Run, RunWriter, open_run
 from turncoat.engine.runs.folder import read_part
 from turncoat.engine.runs.same import differences, said
 from turncoat.engine.sweep.finish import close
-from turncoat.kernels.errors import ConfigError, DataError
+from turncoat.kernels.errors import ConfigError
 from turncoat.kernels.files import atomic_path
 
 # What an attack in run.json says of its results; the rest says how it was made, and is the same in all shards.
@@ -81,7 +81,7 @@ def merge_shards(out: str | Path, shards: Sequence[str | Path], *, command: str 
         found = differences(_identity(first), _identity(other))
         if found:
             raise ConfigError(
-                f"{other.folder} is a shard of another sweep than {first.folder}: they differ in {said(found)}; attack "
+                f"{other.folder} is a shard of another sweep than {first.folder}: they differ in {said(found, ' and ')}; attack "
                 "with the same settings, weights, frames and step sizes (--step-size) in every shard."
             )
     facts = {name: value for name, value in first.info.items() if name not in _WRITING} | {"command": command}
@@ -120,8 +120,8 @@ def _check_all_there(runs: Sequence[Run]) -> None:
             )
         if shard["number"] in found:
             raise ConfigError(
-                f"{found[shard['number']]} and {run.folder} are both shard {shard['number']} of {shard['of']}; give each "
-                "once."
+                f"{found[shard['number']]} and {run.folder} are both shard {shard['number']} of {shard['of']}; give "
+                "each once."
             )
         found[shard["number"]] = run.folder
     count = int(runs[0].info["shard"]["of"])

@@ -59,8 +59,8 @@ def run_workers(
 ) -> list[Throughput]:
     """Do the missing parts in `workers` processes, each with its share of the threads.
 
-    A process that dies is replaced, and its parts are done again one by one. A part that three processes died on is left
-    out: the run then says that it lacks parts.
+    A process that dies is replaced, and its parts are done again one by one. A part that three processes died on is
+    left out: the run then says that it lacks parts.
 
     Returns:
         throughput of each worker.
