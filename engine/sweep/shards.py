@@ -80,9 +80,10 @@ def merge_shards(out: str | Path, shards: Sequence[str | Path], *, command: str 
     for other in runs[1:]:
         found = differences(_identity(first), _identity(other))
         if found:
+            what = said(found, " and ")
             raise ConfigError(
-                f"{other.folder} is a shard of another sweep than {first.folder}: they differ in {said(found, ' and ')}; attack "
-                "with the same settings, weights, frames and step sizes (--step-size) in every shard."
+                f"{other.folder} is a shard of another sweep than {first.folder}: they differ in {what}; attack with "
+                "the same settings, weights, frames and step sizes (--step-size) in every shard."
             )
     facts = {name: value for name, value in first.info.items() if name not in _WRITING} | {"command": command}
     numbers = list(range(int(first.info["parts"])))

@@ -13,7 +13,7 @@ def long_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from fixtures.tiny import write_tiny_dataset
 
     folder = tmp_path_factory.mktemp("long") / "dataset"
-    return write_tiny_dataset(folder, instants=40, splits=("train", "held-out"), apart_s=0.5)
+    return write_tiny_dataset(folder, instants=40, splits=("train", "held-out"), apart_s=0.53)
 
 
 @pytest.fixture(scope="session")

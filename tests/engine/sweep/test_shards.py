@@ -53,7 +53,7 @@ def test_a_shard_does_its_parts_and_says_which_it_is(made: Path) -> None:
     names = [sorted(path.name for path in (made / f"shard-{n}" / "results").iterdir()) for n in range(1, 5)]
     assert [len(one) for one in names] == [2, 2, 1, 1]
     whole = sorted(path.name for path in (made / "whole" / "results").iterdir())
-    assert sorted(sum(names, [])) == whole and len(whole) == 6
+    assert sorted(name for one in names for name in one) == whole and len(whole) == 6
     run = open_run(made / "shard-2")
     assert run.info["status"] == "shard 2 of 4 complete" and not run.complete
     assert run.info["selection"] == open_run(made / "whole").info["selection"]
@@ -177,8 +177,8 @@ def test_what_is_no_shard_is_refused(text: str) -> None:
 def test_the_commands_make_and_merge_shards(
     tiny_dataset: Path, small_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = [str(tiny_dataset), "--network", str(small_weights), "--attack", "paper", "--iterations", "2", "--step-size",
-              "0.5", "--per-subject", "2", "--judge", "none"]  # fmt: skip
+    common = [str(tiny_dataset), "--network", str(small_weights), "--attack", "paper", "--iterations", "2",
+              "--step-size", "0.5", "--per-subject", "2", "--judge", "none"]  # fmt: skip
     folders = [str(tmp_path / f"shard-{number}") for number in (1, 2)]
 
     def command(*words: str) -> tuple[int, str]:
