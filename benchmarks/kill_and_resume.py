@@ -52,8 +52,8 @@ def main() -> None:
     made_by = ", ".join(f"{name} {version}" for name, version in packages.items())
     text = f"""# Killed and resumed
 
-`python benchmarks/kill_and_resume.py --kills {options.kills}`: a sweep of {expected.info["parts"]} parts, {found.rows} rows,
-ended by SIGKILL at random moments and begun again with `--resume`; a run that gets done is compared row by row with the
+`python benchmarks/kill_and_resume.py --kills {options.kills}`: a sweep of {expected.info["parts"]} parts and
+{found.rows} rows, ended by SIGKILL at random moments and begun again with `--resume`; a run that gets done is compared row by row with the
 undisturbed one.
 
 | | |

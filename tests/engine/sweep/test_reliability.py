@@ -1,4 +1,4 @@
-"""What goes wrong in a long sweep: kills, a full disk, damaged pictures, numbers that are none, a folder to read only."""
+"""What goes wrong in a long sweep: kills, a full disk, damaged pictures, no numbers, a folder to read only."""
 
 import os
 import shutil
