@@ -1,7 +1,6 @@
 """The runtime that takes a sweep's gradient steps: PyTorch as it stands, or a session on another backend."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ _PREFERRED = 32
 """The batch that `auto` is to be fast at: longer steps are no faster a sample on a processor."""
 
 
-@contextmanager
-def with_backend(pair: Pair, settings: AttackSettings) -> Iterator[tuple[Pair, str]]:
-    """The pair, its gradient steps taken by the backend of the settings, and a line for a person about the choice.
+def open_backend(pair: Pair, settings: AttackSettings) -> tuple[Pair, str, ExitStack]:
+    """The pair, its gradient steps taken by the backend of the settings; a line for a person about the choice; what to
+    close in the end.
 
     A network that attacks itself takes the whole step in one graph; two networks take it in pieces, each on a session
     of its own. Admission, verification and measuring stay with PyTorch in float32.
@@ -31,16 +30,14 @@ def with_backend(pair: Pair, settings: AttackSettings) -> Iterator[tuple[Pair, s
         EngineError: the backend cannot run here.
     """
     if settings.backend == TORCH or not settings.appearance_attacks:
-        yield pair, ""
-        return
+        return pair, "", ExitStack()
     with ExitStack() as opened:
         generator = opened.enter_context(_session(pair, pair.generator, "generator", settings))
         if pair.target is pair.generator:
-            yield replace(pair, runtime=generator), generator.remark
-            return
+            return replace(pair, runtime=generator), generator.remark, opened.pop_all()
         target = opened.enter_context(_session(pair, pair.target, "target", settings))
         remarks = " ".join(dict.fromkeys(remark for remark in (generator.remark, target.remark) if remark))
-        yield replace(pair, runtime=PairStep(generator, target)), remarks
+        return replace(pair, runtime=PairStep(generator, target)), remarks, opened.pop_all()
 
 
 def _session(pair: Pair, network: Any, role: str, settings: AttackSettings) -> Session:
