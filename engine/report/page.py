@@ -83,6 +83,7 @@ def _page(run: Run, groups: Sequence[Group], sources: Sources) -> dict[str, Any]
         "eyebrow": f"attack on {known.network} · {known.dataset} · {parts[0]['eyebrow']}",
         "headline": parts[0]["headline"],
         "by_codes": bool(groups[0].appearance),
+        "labelled": known.labelled,
         "notes": notes(run, [sources.missing, *(part["missing"] for part in parts)], groups),
         "hero": _hero(shown),
         "key_figures": key_figures(groups[0], known),

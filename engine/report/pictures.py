@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from turncoat.engine.report.facts import of_pictures
 from turncoat.engine.runs import Run
 from turncoat.kernels.errors import DataError, TurncoatError
 
@@ -71,10 +72,13 @@ def _needs_generator(run: Run) -> bool:
 
 
 def _dataset(run: Run, data: Any) -> "Dataset":
-    from turncoat.training.data import Dataset, open_dataset
+    from turncoat.training.data import Dataset, open_dataset, reopen_pictures
 
     wanted = run.info["dataset"]
-    dataset = data if isinstance(data, Dataset) else open_dataset(data or wanted["folder"])
+    if isinstance(data, Dataset):
+        dataset = data
+    else:
+        dataset = reopen_pictures(wanted, data) if of_pictures(run.info) else open_dataset(data or wanted["folder"])
     _same(f"The dataset {dataset.folder}", dataset.info.get("fingerprint"), wanted.get("fingerprint"), "--data")
     return dataset
 

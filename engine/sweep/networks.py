@@ -77,6 +77,17 @@ def find_judge(pair: Pair, judge: Any, settings: AttackSettings, data: Dataset) 
     return replace(pair, judge=network), _facts(network, _name(network, path), path)
 
 
+def check_told(pair: Pair, data: Dataset) -> None:
+    """ConfigError if a network has to be told where the people are and the dataset does not know."""
+    roles = (("generator", pair.generator), ("target", pair.target), ("judge", pair.judge))
+    for role, network in roles:
+        if needs_given(network) and not data.has_labels:
+            raise ConfigError(
+                f"The {role} has no detector of its own and is told where the person is, which the pictures of "
+                f"{data.folder} do not say; choose a network that finds people, like nsd."
+            )
+
+
 def _check_predicts(network: Any, role: str) -> None:
     if getattr(network, "has_regressor", True) is False:
         raise ConfigError(

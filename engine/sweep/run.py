@@ -17,7 +17,7 @@ from turncoat.engine.attack.step_size import Choice, choose_step_size, known_ste
 from turncoat.engine.runs import Run, RunWriter
 from turncoat.engine.runs.provenance import machine, versions
 from turncoat.engine.sweep.jobs import CodeJob, ColourJob, Job, admit_rows
-from turncoat.engine.sweep.networks import find_judge, pair_of
+from turncoat.engine.sweep.networks import check_told, find_judge, pair_of
 from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
 from turncoat.kernels.device import exact_float32
 from turncoat.training.data import Dataset, open_dataset
@@ -45,7 +45,7 @@ def attack_dataset(
 
     Args:
         network: the generator, a `DisentangledNetwork`, or the path or shipped name of one.
-        dataset: an open dataset, or its folder.
+        dataset: an open dataset (own pictures: `training.data.open_pictures`), or its folder.
         settings: of the attack; the defaults are the paper's threshold and iterations, `paper` and `natural`.
         out: the run folder; it must be empty or missing.
         target: the network that is attacked, likewise; None: the generator itself.
@@ -68,12 +68,15 @@ def attack_dataset(
         if isinstance(one, Disentangled):
             check_frame_size(one, data)
     pair, identity["judge"] = find_judge(pair, judge, settings, data)
+    check_told(pair, data)
     rows = selection.rows(data, settings.seed)
     if settings.colour_attacks:
         layers = data.layers(rows[:1])
         identity |= {"materials": list(layers.materials), "garments": [bool(is_one) for is_one in layers.garment]}
     for name in settings.appearance_attacks:
         space_of(name, pair.generator, pair.device)  # says at once if the weights lack what it needs
+        if known_step_size(name, settings, pair.generator) is None:
+            validation_rows(data, settings.step_size_frames, settings.seed, rows)  # likewise, if there are none
     parts = parts_of(rows)
     families = [
         job for job, names in ((CodeJob, settings.appearance_attacks), (ColourJob, settings.colour_attacks)) if names
@@ -246,4 +249,5 @@ def _add_throughput(writer: RunWriter, throughput: dict[str, tuple[int, float]])
 
 def _dataset_facts(data: Dataset) -> dict[str, Any]:
     known = {name: data.info.get(name) for name in ("name", "recipe", "preset", "fingerprint", "bytes_hash")}
-    return {"folder": str(data.folder), **known, "frame_size": data.size}
+    own: dict[str, Any] = {name: data.info[name] for name in ("picture_size", "background") if name in data.info}
+    return {"folder": str(data.folder), **known, **own, "frame_size": data.size}
