@@ -14,7 +14,7 @@ from turncoat.engine.analysis.summary import Summary, summaries
 from turncoat.engine.attack import AttackSettings
 from turncoat.engine.cli.options import Optimisers, for_each, optimisers
 from turncoat.engine.cli.output import Output
-from turncoat.engine.cli.source import new_run_folder, source_of
+from turncoat.engine.cli.source import DOUBTFUL, new_run_folder, source_of
 from turncoat.engine.sweep import Selection, attack_dataset
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.checkpoint import load_network
@@ -109,6 +109,9 @@ def attack(
     )
     output = Output(json)
     source, generator = source_of(dataset, network, images, background, selection)
+    doubt = (source.info.get("background") or {}).get("doubt", 0.0)
+    if doubt > DOUBTFUL:
+        output.warn(f"in {doubt:.1%} of the median many pictures differ from it: look in the report for a ghost in it.")
     out = out or new_run_folder(generator.path, images or dataset, resume)
     with ExitStack() as stack:
         bar: list[Callable[..., None]] = []

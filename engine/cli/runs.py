@@ -24,8 +24,8 @@ def runs(
     damaged = [one for one in found if one.status == DAMAGED]
     table = Table(title=f"Runs below {folder}", title_justify="left")
     for heading in ("run", "network", "on", "begun", "status", "rows", "fooled"):
-        justify, whole = ("right" if heading == "rows" else "left"), heading in ("status", "fooled")
-        table.add_column(heading, justify=justify, no_wrap=whole, overflow="fold")
+        whole = heading in ("begun", "status", "fooled")
+        table.add_column(heading, justify="right" if heading == "rows" else "left", no_wrap=whole, overflow="fold")
     for one in found:
         shares = {name: success.share for name, success in (one.settings or {}).items()}
         fooled = "\n".join(f"{name} {'-' if share is None else f'{share:.0%}'}" for name, share in shares.items())

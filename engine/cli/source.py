@@ -8,6 +8,8 @@ from turncoat.training.checkpoint import Network, find_weights, load_network
 from turncoat.training.data import Dataset, open_dataset, open_pictures
 
 DEFAULT_NETWORK = "nsd"
+DOUBTFUL = 0.002
+"""Share of a median's pixels in doubt past which a person is told: 33 of 128 x 128, less than a hand. [choice]"""
 
 
 def source_of(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turncoat.engine.report.facts import Facts
-from turncoat.engine.report.names import capital, counted, moved_by
+from turncoat.engine.report.names import capital, counted, moved_by, percent
 from turncoat.engine.report.numbers import Group
 from turncoat.engine.runs import Run
 
@@ -125,7 +125,17 @@ def own_pictures(facts: Mapping[str, Any]) -> str:
         "median": "their median, colour by colour: the scene, if the camera stood still and the person did not",
         "folder": f"one for each picture, from {background.get('path')}",
     }.get(str(background.get("kind")), f"one for all, {background.get('path')}")
-    return f"{width} x {height} pixels, {done}. The background is {said}."
+    return f"{width} x {height} pixels, {done}. The background is {said}.{_doubt(background.get('doubt'))}"
+
+
+def _doubt(share: float | None) -> str:
+    """That a median may hold a ghost, where it may."""
+    if not share:
+        return ""
+    return (
+        f" In {percent(share)} of it more than a third of the pictures differ from the median: where that is more than "
+        "noise, somebody stood there often enough to leave a ghost, and the repainting covers it only in part."
+    )
 
 
 def _step_sizes(run: Run) -> str:

@@ -61,6 +61,6 @@ def of_pictures(info: Mapping[str, Any]) -> bool:
 
 def _dataset(facts: Mapping[str, Any]) -> str:
     if facts.get("name") == PICTURES:
-        return f"pictures of {Path(facts['folder']).name}"
+        return f"pictures in {Path(facts['folder']).name}"
     kind = ", ".join(str(facts[name]) for name in ("recipe", "preset") if facts.get(name))
     return f"{facts.get('name') or 'dataset'}{f' ({kind})' if kind else ''}"

@@ -27,6 +27,9 @@ PICTURES, MEDIAN = "pictures", "median"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 FEWEST, MOST = 3, 201
 """Pictures that a median is taken over: at least, and at most (then evenly spaced ones). [choice]"""
+DIFFERS, OFTEN = 24, 1 / 3
+"""A pixel of a median is in doubt where more than a third of the pictures are more than 24 grey levels from it in some
+channel: somebody may have stood there most of the time. [choice]"""
 _UNKNOWN = ("sequence", "scene", "subject", "body", "wardrobe", "action", "group", "motion_id", "split")
 _DAMAGED = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
 
@@ -35,7 +38,8 @@ class PictureFolder(Dataset):
     """The pictures of a folder, cut to the square in their middle and resized to the network's frame.
 
     ``info`` says ``name`` "pictures", ``fingerprint`` (names and bytes of pictures and backgrounds, frame size), the
-    pictures' own ``picture_size`` [width, height] and ``background`` {"kind": "file", "folder" or "median", "path"}.
+    pictures' own ``picture_size`` [width, height] and ``background`` {"kind": "file", "folder" or "median", "path",
+    "doubt"}; doubt: the share of a median's pixels where many pictures differ from it (see `OFTEN`).
     A picture that cannot be read is a sample that cannot be read: `read_valid` skips it.
 
     Args:
@@ -63,6 +67,7 @@ class PictureFolder(Dataset):
         columns["sample_id"] = np.array([file.name for file in self._files], dtype=np.str_)
         columns["view"] = np.zeros(count, np.int32) if shared else np.arange(count, dtype=np.int32)
         self.index = Index(columns)
+        self._doubt: float | None = None
         self._shared = self._shared_background() if shared else None
         kind = MEDIAN if self._scenes is None else "folder" if Path(self._background).is_dir() else "file"
         self.info = {
@@ -70,7 +75,11 @@ class PictureFolder(Dataset):
             "frames": count,
             "frame_size": self.size,
             "picture_size": list(self._shape),
-            "background": {"kind": kind, "path": None if kind == MEDIAN else self._background},
+            "background": {
+                "kind": kind,
+                "path": None if kind == MEDIAN else self._background,
+                **({} if self._doubt is None else {"doubt": round(self._doubt, 4)}),
+            },
             "fingerprint": self._fingerprint(),
         }
 
@@ -214,7 +223,11 @@ class PictureFolder(Dataset):
                 f"A median takes {FEWEST} pictures or more, and {len(frames)} of {self.folder} can be read; give the "
                 "background as a picture of the empty scene."
             )
-        return np.rint(np.median(np.stack(frames), axis=0)).astype(np.uint8)
+        stack = np.stack(frames)
+        median = np.rint(np.median(stack, axis=0)).astype(np.uint8)
+        apart = [(np.abs(frame.astype(np.int16) - median) > DIFFERS).any(axis=2) for frame in frames]
+        self._doubt = float((np.mean(apart, axis=0) > OFTEN).mean())
+        return median
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(f"{PICTURES} {self.size} {MEDIAN if self._scenes is None else ''}".encode())
