@@ -100,7 +100,7 @@ def _named(run: Run, sample: str, attack: Measured, order: list[int]) -> int:
             f"{', '.join(_RANKED)}, or a number: 1 is the strongest."
         )
     if not order:
-        raise DataError(f"No frame of {run.folder} could be attacked with {attack.key}, so none is the {sample}.")
+        raise DataError(f"No frame of {run.folder} was attacked with {attack.key} to an end; give a sample id.")
     if sample in _RANKED:
         return int(order[{"strongest": 0, "median": (len(order) - 1) // 2, "weakest": -1}[sample]])
     if not 1 <= int(number) <= len(order):
