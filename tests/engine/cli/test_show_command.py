@@ -60,7 +60,7 @@ def test_a_sample_that_was_not_attacked_has_no_rank(fake: Run) -> None:
 
 
 def test_what_is_not_there(fake: Run, dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no frame under the setting 'free'; it has colours-0.1, natural, paper"):
+    with pytest.raises(ConfigError, match=r"no frame under the setting 'free'; it has colours-0\.1, natural, paper"):
         find_sample(fake, "1", "free")
     with pytest.raises(DataError, match="no sample 'S9'"):
         find_sample(fake, "S9")
