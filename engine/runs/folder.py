@@ -200,6 +200,7 @@ _MAY_DIFFER = {
     ("settings", "batch"),
     ("settings", "device"),
     ("dataset", "folder"),
+    ("dataset", "background"),  # its bytes are in the fingerprint
     ("generator", "path"),
     ("target", "path"),
     ("judge", "path"),
