@@ -14,15 +14,30 @@ from turncoat.engine.analysis.summary import Summary, summaries
 from turncoat.engine.attack import AttackSettings
 from turncoat.engine.cli.options import Optimisers, Ray, Workers, for_each, optimisers
 from turncoat.engine.cli.output import Output
+from turncoat.engine.cli.source import DOUBTFUL, new_run_folder, source_of
 from turncoat.engine.runs import Run
 from turncoat.engine.sweep import Selection, Shard, attack_dataset
 from turncoat.kernels.errors import ConfigError
 
 
 def attack(
-    dataset: Annotated[Path, typer.Argument(help="Folder of the dataset to attack on.")],
-    out: Annotated[Path, typer.Option("--out", help="Run folder to write; must be empty or missing.")],
-    network: Annotated[str, typer.Option(help="Generator: shipped name, or path of its weights.")] = "nsd",
+    dataset: Annotated[Path, typer.Argument(help="Folder of the dataset to attack on; with --images, the network.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Run folder to write; must be empty or missing. Default: a new one below runs/."),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Generator: shipped name, or path of its weights. Default: nsd.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Own pictures: a folder of them. The argument is the network then.")
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --images: a picture of the empty scene, a folder with one for each (same names), or median."
+        ),
+    ] = None,
     target: Annotated[str | None, typer.Option(help="Network to attack, if it is another one.")] = None,
     attacks: Annotated[
         list[str] | None,
@@ -68,6 +83,9 @@ def attack(
 ) -> None:
     """Attack a network by appearance alone, with controls beside it, and write a run folder.
 
+    turncoat attack DATASET --network NETWORK, or on pictures of your own, without labels:
+    turncoat attack NETWORK --images DIR --background FILE.
+
     Exit code 1 when samples failed (unreadable pictures, numbers that are not finite) or parts are missing.
     """
     chosen = AttackSettings.load(
@@ -97,6 +115,11 @@ def attack(
         per_subject=per_subject,
     )
     output = Output(json)
+    source, generator = source_of(dataset, network, images, background, selection)
+    doubt = (source.info.get("background") or {}).get("doubt", 0.0)
+    if doubt > DOUBTFUL:
+        output.warn(f"in {doubt:.1%} of the median many pictures differ from it: look in the report for a ghost in it.")
+    out = out or new_run_folder(generator.path, images or dataset, resume)
     with ExitStack() as stack:
         bar: list[Callable[..., None]] = []
 
@@ -107,8 +130,8 @@ def attack(
             bar[0](done, total, **facts)
 
         run = attack_dataset(
-            network,
-            dataset,
+            generator,
+            source,
             chosen,
             out,
             target=target,
@@ -125,10 +148,11 @@ def attack(
 
 def conclude(run: Run, output: Output) -> None:
     """Show the tables of a run that has ended, and exit."""
-    groups, info = run.info["selection"]["groups"], run.info
+    info = run.info
+    groups = (None,) if "picture_size" in info["dataset"] else info["selection"]["groups"]
     found = [one for name in groups for one in summaries(run, group=name)]
     for name in groups:
-        output.show(_table(name, [one for one in found if one.group == name]))
+        output.show(_table(f"{name} frames" if name else "pictures", [one for one in found if one.group == name]))
     failed, missing = info["failed"], info.get("missing", [])
     if run.complete:
         said = f"Next: turncoat report {run.folder}"
@@ -165,8 +189,8 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _table(group: str, rows: list[Summary]) -> Table:
-    title = f"{group} frames{_of(rows)}. Initial: of all; the rest: of those attacked"
+def _table(what: str, rows: list[Summary]) -> Table:
+    title = f"{what}{_of(rows) if what != 'pictures' else ''}. Initial: of all; the rest: of those attacked"
     table = Table(title=title, title_justify="left")
     judged = any(row.judge_error_mm is not None for row in rows)
     headings = ("attack", "frames", "past before", "initial mm", "final mm", "PA mm", "fooled", "95 %", "steps")

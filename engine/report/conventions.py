@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turncoat.engine.report.facts import Facts
-from turncoat.engine.report.names import capital, counted, moved_by
+from turncoat.engine.report.names import capital, counted, moved_by, percent
 from turncoat.engine.report.numbers import Group
 from turncoat.engine.runs import Run
 
@@ -19,8 +19,8 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
         (
             "Error",
             "MPJPE: the mean distance over the 17 joints between the target's prediction on a changed frame and its "
-            "prediction on the clean frame, mm, camera axes, relative to the pelvis. True and own errors are against "
-            "ground truth instead.",
+            "prediction on the clean frame, mm, camera axes, relative to the pelvis."
+            + (" True and own errors are against ground truth instead." if known.labelled else ""),
         ),
         (
             "N-MPJPE, PA-MPJPE",
@@ -44,7 +44,8 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
             "sequences and whole recordings are drawn (a bootstrap, stretched for how few there are), and the wider "
             "interval counts. Of shares it is on either side the wider of that and Wilson's for as many samples as "
             "there are sequences or recordings, for near 0 and 100 % the bootstrap alone is too narrow. "
-            f"{capital(_frames(groups))}.",
+            f"{capital(_frames(groups))}."
+            + ("" if known.labelled else " Nobody says which pictures belong together, so all count as one sequence."),
         ),
         (
             "Ascent",
@@ -82,6 +83,8 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
                 "recomposing the stored frame, which differs from it by its rounding.",
             )
         )
+    if not known.labelled:
+        terms.append(("Own pictures", own_pictures(run.info["dataset"])))
     judge = run.info.get("judge")
     if judge:
         terms.append(
@@ -109,6 +112,30 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
             )
         )
     return terms
+
+
+def own_pictures(facts: Mapping[str, Any]) -> str:
+    """What was done to the pictures, and where the background is from."""
+    width, height = facts.get("picture_size") or (0, 0)
+    size, background = facts.get("frame_size"), facts.get("background") or {}
+    cut = "" if width == height else f"cut to the square of {min(width, height)} pixels in their middle"
+    resized = "" if min(width, height) == size else f"resized to the network's {size} x {size}"
+    done = " and ".join(part for part in (cut, resized) if part) or "used as they are"
+    said = {
+        "median": "their median, colour by colour: the scene, if the camera stood still and the person did not",
+        "folder": f"one for each picture, from {background.get('path')}",
+    }.get(str(background.get("kind")), f"one for all, {background.get('path')}")
+    return f"{width} x {height} pixels, {done}. The background is {said}.{_doubt(background.get('doubt'))}"
+
+
+def _doubt(share: float | None) -> str:
+    """That a median may hold a ghost, where it may."""
+    if not share:
+        return ""
+    return (
+        f" In {percent(share)} of it more than a third of the pictures differ from the median: where that is more than "
+        "noise, somebody stood there often enough to leave a ghost, and the repainting covers it only in part."
+    )
 
 
 def _step_sizes(run: Run) -> str:
@@ -145,6 +172,7 @@ def provenance(run: Run, groups: Sequence[Group]) -> Terms:
         ("Judge", f"{judge['name']}, weights {judge.get('weights_hash')}" if judge else None),
         ("Dataset", f"{data.get('name')}, {data.get('frame_size')} pixels, fingerprint {data.get('fingerprint')}"),
         ("Its bytes", data.get("bytes_hash")),
+        ("Background", (data.get("background") or {}).get("path") or (data.get("background") or {}).get("kind")),
         ("Frames", "; ".join(part for part in (_selection(info.get("selection") or {}), _frames(groups)) if part)),
         ("Seed", info["settings"].get("seed")),
         ("Backend", _backend(info)),
@@ -163,7 +191,7 @@ def _frames(groups: Sequence[Group]) -> str:
 def frames_of(group: Group, *kind: str) -> str:
     """'100 held-out everyday frames from 30 sequences of 16 recordings'; recordings are motion clips."""
     text = " ".join([f"{group.frames:,}", *kind, "frame" if group.frames == 1 else "frames"])
-    text += f" from {counted(group.sequences, 'sequence')}"
+    text += f" from {counted(group.sequences, 'sequence')}" if group.sequences else ""
     return text + (f" of {counted(group.recordings, 'recording')}" if group.recordings else "")
 
 

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from turncoat.engine.report.numbers import median
 from turncoat.engine.runs import Run
+from turncoat.training.data.pictures import PICTURES
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Facts:
         radius: Mahalanobis distance within which 99 % of natural codes lie; None without a `natural` setting.
         dataset: name, recipe and preset, for a person.
         split: of the frames, '' if unknown.
+        labelled: whether the frames have labels and ground truth; own pictures do not.
     """
 
     network: str
@@ -30,6 +33,7 @@ class Facts:
     radius: float | None
     dataset: str
     split: str
+    labelled: bool = True
 
 
 def facts_of(run: Run) -> Facts:
@@ -46,9 +50,17 @@ def facts_of(run: Run) -> Facts:
         radius=radius if math.isfinite(radius) else None,
         dataset=_dataset(info["dataset"]),
         split=str((info.get("selection") or {}).get("split") or ""),
+        labelled=not of_pictures(info),
     )
 
 
+def of_pictures(info: Mapping[str, Any]) -> bool:
+    """Whether a run was of own pictures, without labels."""
+    return bool(info["dataset"].get("name") == PICTURES)
+
+
 def _dataset(facts: Mapping[str, Any]) -> str:
+    if facts.get("name") == PICTURES:
+        return f"pictures in {Path(facts['folder']).name}"
     kind = ", ".join(str(facts[name]) for name in ("recipe", "preset") if facts.get(name))
     return f"{facts.get('name') or 'dataset'}{f' ({kind})' if kind else ''}"

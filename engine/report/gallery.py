@@ -113,7 +113,7 @@ def _title(attack: Measured, index: int) -> str:
     row = {name: attack.attacked[name][index] for name in ("subject", "action", "scene", "camera")}
     camera = f"camera {row['camera']:.0f}" if row["camera"] is not None and np.isfinite(float(row["camera"])) else None
     words = [row["subject"], str(row["action"]).replace("_", " ") if row["action"] else None, row["scene"], camera]
-    return " · ".join(str(word) for word in words if word)
+    return " · ".join(str(word) for word in words if word) or str(attack.attacked["sample_id"][index])
 
 
 def _caption(attack: Measured, index: int, settings: Mapping[str, Any]) -> str:

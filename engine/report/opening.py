@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from turncoat.engine.report.facts import Facts
+from turncoat.engine.report.conventions import own_pictures
+from turncoat.engine.report.facts import Facts, of_pictures
 from turncoat.engine.report.names import (
     CONTROL_NAMES,
     SPACE,
@@ -39,6 +40,13 @@ def notes(run: Run, missing: Sequence[str], groups: Sequence[Group]) -> list[str
     if not run.complete:
         said.append(
             "This run has not finished: here are the rows that are there. Resume the attack, then report again."
+        )
+    if of_pictures(run.info):
+        said.append(
+            "These are own pictures, without labels. What needs truth is left out: errors against ground truth, rows "
+            "by subject and action, and other people's codes as a control. All of them count as one person's, so a "
+            "control of the same subject is the code of another picture, whoever that shows. They were "
+            f"{own_pictures(run.info['dataset'])}"
         )
     failed = sum(group.failed for group in groups)
     if failed:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -14,11 +15,12 @@ from turncoat.engine.report.facts import Facts, facts_of
 from turncoat.engine.report.gallery import Gallery, galleries
 from turncoat.engine.report.numbers import Group, Measured, read_groups
 from turncoat.engine.report.opening import key_figures, notes
-from turncoat.engine.report.pictures import Sources, find_sources
+from turncoat.engine.report.pictures import Sources, data_url, find_sources
 from turncoat.engine.report.reference import published
 from turncoat.engine.runs import Run, open_run
 from turncoat.kernels.errors import ConfigError
 from turncoat.kernels.files import write_text
+from turncoat.training.data.pictures import MEDIAN
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -83,6 +85,8 @@ def _page(run: Run, groups: Sequence[Group], sources: Sources) -> dict[str, Any]
         "eyebrow": f"attack on {known.network} · {known.dataset} · {parts[0]['eyebrow']}",
         "headline": parts[0]["headline"],
         "by_codes": bool(groups[0].appearance),
+        "labelled": known.labelled,
+        "background": _background(run, sources),
         "notes": notes(run, [sources.missing, *(part["missing"] for part in parts)], groups),
         "hero": _hero(shown),
         "key_figures": key_figures(groups[0], known),
@@ -93,6 +97,14 @@ def _page(run: Run, groups: Sequence[Group], sources: Sources) -> dict[str, Any]
         "provenance": provenance(run, groups),
         "run_json": json.dumps(run.info, indent=2, ensure_ascii=False),
     }
+
+
+def _background(run: Run, sources: Sources) -> str | None:
+    """The median of own pictures as a data URL, for a reader to look at; None for any other background."""
+    kind = (run.info["dataset"].get("background") or {}).get("kind")
+    if kind != MEDIAN or sources.dataset is None:
+        return None
+    return data_url(np.moveaxis(sources.dataset.backgrounds[0], 0, -1))
 
 
 def _hero(shown: Sequence[Gallery]) -> dict[str, Any] | None:

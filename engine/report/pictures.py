@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from turncoat.engine.report.facts import of_pictures
 from turncoat.engine.runs import Run
 from turncoat.kernels.errors import DataError, TurncoatError
 
@@ -55,6 +56,19 @@ def find_sources(run: Run, data: Any = None, weights: Any = None) -> Sources:
     return Sources(dataset, generator, " ".join(notes))
 
 
+def open_sources(run: Run, data: Any = None, weights: Any = None, *, generator: bool = True) -> Sources:
+    """As `find_sources`, but nothing may be missing.
+
+    Args:
+        run, data, weights: as there.
+        generator: whether the network that repainted is wanted; recoloured clothes need none.
+
+    Raises:
+        DataError: dataset or weights are not there, or not those of the run.
+    """
+    return Sources(_dataset(run, data), _generator(run, weights) if generator else None, "")
+
+
 def _try(load: Callable[[], Any], was_given: bool, notes: list[str]) -> Any:
     try:
         return load()
@@ -71,21 +85,30 @@ def _needs_generator(run: Run) -> bool:
 
 
 def _dataset(run: Run, data: Any) -> "Dataset":
-    from turncoat.training.data import Dataset, open_dataset
+    from turncoat.training.data import Dataset, open_dataset, reopen_pictures
 
     wanted = run.info["dataset"]
-    dataset = data if isinstance(data, Dataset) else open_dataset(data or wanted["folder"])
+    if isinstance(data, Dataset):
+        dataset = data
+    elif data is None and not Path(wanted["folder"]).is_dir():
+        raise DataError(f"The run attacked {wanted['folder']}, which is not there; say where it is now with --data.")
+    else:
+        dataset = reopen_pictures(wanted, data) if of_pictures(run.info) else open_dataset(data or wanted["folder"])
     _same(f"The dataset {dataset.folder}", dataset.info.get("fingerprint"), wanted.get("fingerprint"), "--data")
     return dataset
 
 
 def _generator(run: Run, weights: Any) -> Any:
-    from turncoat.training.checkpoint import load_network
+    from turncoat.training.checkpoint import load_network, shipped_weights
 
     wanted = run.info["generator"]
-    network = weights
+    network, path = weights, wanted.get("path")
     if weights is None or isinstance(weights, str | Path):
-        network = load_network(weights or wanted.get("path") or wanted["name"])
+        gone = path is None or not Path(path).exists()
+        if weights is None and gone and wanted["name"] not in shipped_weights():
+            where = f"at {path}, which is not there" if path else "in memory"
+            raise DataError(f"The run's generator {wanted['name']} was {where}; say where it is with --weights.")
+        network = load_network(weights or (wanted["name"] if gone else path))
     _same("The network", getattr(network, "weights_hash", None), wanted.get("weights_hash"), "--weights")
     return network
 

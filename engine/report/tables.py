@@ -57,8 +57,9 @@ def table_1(group: Group, method: str) -> Table | None:
     if not attacks:
         return None
     heads = (("", "", 3), *((short_name(attack.key), colour_of(attack.key), 3) for attack in attacks))
-    columns = ("subject", "frames", "past before", *("initial", "final", "fooled") * len(attacks))
     by_subject = [dict(attack.by("subject")) for attack in attacks]
+    first = "subject" if any(by_subject) else ""
+    columns = (first, "frames", "past before", *("initial", "final", "fooled") * len(attacks))
     subjects = sorted(set().union(*by_subject))
     rows = [_subject_row(subject, [part.get(subject) for part in by_subject]) for subject in subjects]
     rows.append(_average_row(attacks, by_subject))
@@ -86,10 +87,12 @@ def _average_row(attacks: Sequence[Measured], by_subject: Sequence[dict[str, Mea
     """Means over the subjects' means, as in the paper; the share and its interval are of all frames."""
     cells = [_count(attacks), Cell(str(max(attack.past_before for attack in attacks)))]
     for attack, parts in zip(attacks, by_subject, strict=True):
+        if not parts:  # no subject is known
+            parts = {"": attack}
         for values in ([mean(part.initial) for part in parts.values()], [mean(part.final) for part in parts.values()]):
             cells.append(_cell(mean(np.array(values)), 1))
         cells.append(share_cell(attack.fooled, colour_of(attack.key)))
-    return Row("average", tuple(cells), "total")
+    return Row("average" if any(by_subject) else "all", tuple(cells), "total")
 
 
 def _count(parts: Sequence[Measured]) -> Cell:
@@ -133,6 +136,7 @@ def kinds_table(group: Group, method: str) -> Table:
     Where a judge was asked, what it sees of the same frames stands beside: of the repainting alone, then attacked.
     """
     judged = any(math.isfinite(_judge(attack)[1]) for attack in group.attacks)
+    truth = any(math.isfinite(mean(attack.attacked["error_gt_clean_mm"])) for attack in group.attacks)
     columns = (
         "setting",
         "MPJPE",
@@ -141,7 +145,7 @@ def kinds_table(group: Group, method: str) -> Table:
         "from the synthesis",
         "bone ratios",
         "turn",
-        "true error",
+        *(("true error",) if truth else ()),
         "PSNR, dB",
         "SSIM",
         *(("the judge's",) if judged else ()),
@@ -158,7 +162,7 @@ def kinds_table(group: Group, method: str) -> Table:
             _cell(mean(row[name]), 1)
             for name in ("error_verified_mm", "error_n_mm", "error_pa_mm", "error_from_synthesis_mm")
         ]
-        cells += [Cell(bones), Cell(f"{turn:.0f}°" if math.isfinite(turn) else "–"), Cell(true)]
+        cells += [Cell(bones), Cell(f"{turn:.0f}°" if math.isfinite(turn) else "–"), *[Cell(true)] * truth]
         cells += [_cell(mean(row["psnr_db"]), 1), _cell(mean(row["ssim"]), 3)]
         if judged:
             repainted, changed = _judge(attack)
@@ -166,7 +170,7 @@ def kinds_table(group: Group, method: str) -> Table:
         rows.append(Row(short_name(attack.key), tuple(cells)))
     if group.get("paper"):
         theirs = published(method)
-        cells = [*[Cell("–")] * 7, _cell(theirs.psnr_db, 1), _cell(theirs.ssim, 3), *[Cell("–")] * judged]
+        cells = [*[Cell("–")] * (6 + truth), _cell(theirs.psnr_db, 1), _cell(theirs.ssim, 3), *[Cell("–")] * judged]
         rows.append(Row(f"{theirs.network} as published, other data", tuple(cells), "reference"))
     return Table((), columns, tuple(rows))
 

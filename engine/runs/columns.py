@@ -90,7 +90,7 @@ COLUMNS = pa.schema({**INDEX_COLUMNS, **IDENTITY_COLUMNS, **RESULT_COLUMNS})
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows (columns left out are null, and so is any NaN number) as a table of the run's schema.
+    """Rows (columns left out are null, and so are NaN numbers and empty texts) as a table of the run's schema.
 
     Raises:
         KeyError: a row holds a column that the schema does not have.
@@ -116,4 +116,4 @@ def _plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):
         return None
-    return value
+    return None if value == "" else value

@@ -12,7 +12,9 @@ MAY_DIFFER: set[tuple[str, ...]] = {
     ("machine",),
     ("settings", "batch"),
     ("settings", "device"),
+    ("settings", "look_every"),
     ("dataset", "folder"),
+    ("dataset", "background"),  # of own pictures; its bytes are in the fingerprint
     ("generator", "path"),
     ("target", "path"),
     ("judge", "path"),

@@ -11,7 +11,7 @@ from turncoat.engine.attack.settings import AUTO, AttackSettings
 from turncoat.export.bundle import is_bundle, open_bundle
 from turncoat.kernels.device import choose_precision
 from turncoat.kernels.errors import ConfigError
-from turncoat.training.checkpoint import load_network, shipped_weights
+from turncoat.training.checkpoint import Network, load_network, shipped_weights
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import check_frame_size
 from turncoat.training.networks import Disentangled, needs_given
@@ -78,6 +78,17 @@ def find_judge(pair: Pair, judge: Any, settings: AttackSettings, data: Dataset) 
     return replace(pair, judge=network), _facts(network, _name(network, path), path)
 
 
+def check_told(pair: Pair, data: Dataset) -> None:
+    """ConfigError if a network has to be told where the people are and the dataset does not know."""
+    roles = (("generator", pair.generator), ("target", pair.target), ("judge", pair.judge))
+    for role, network in roles:
+        if needs_given(network) and not data.has_labels:
+            raise ConfigError(
+                f"The {role} has no detector of its own and is told where the person is, which the pictures of "
+                f"{data.folder} do not say; choose a network that finds people, like nsd."
+            )
+
+
 def _check_predicts(network: Any, role: str) -> None:
     if getattr(network, "has_regressor", True) is False:
         raise ConfigError(
@@ -94,10 +105,19 @@ def _freeze(network: Any, device: torch.device) -> None:
         network.requires_grad_(False)
 
 
+def open_network(place: str | Path) -> Network:
+    """The network at a path, of weights or of a bundle, or the shipped one of that name.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+    """
+    return open_bundle(place).network if is_bundle(place) else load_network(place)
+
+
 def _loaded(network: Any) -> tuple[Any, str | None]:
     """The network, and the path it came from if it came from one."""
     if isinstance(network, (str, Path)):
-        network = open_bundle(network).network if is_bundle(network) else load_network(network)
+        network = open_network(network)
     path = getattr(network, "path", None)
     return network, str(path) if path and Path(path).name else None
 

@@ -40,9 +40,13 @@ class Selection:
     def rows(self, dataset: Dataset, seed: int) -> np.ndarray:
         """Rows int64, at least `minimum_gap_s` apart within a sequence; the groups one after the other.
 
+        A dataset without labels (own pictures) is attacked whole.
+
         Raises:
             DataError: an unknown split, group or subject, or too few frames.
         """
+        if not dataset.has_labels:
+            return np.arange(len(dataset))
         found = [self._group(dataset, group, seed) for group in self.groups]
         if not found:
             raise DataError(f"No group of actions is asked for; there are {', '.join(GROUPS)}.")
@@ -75,6 +79,8 @@ class Selection:
     def facts(self, dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
         """As run.json keeps it."""
         ids = dataset.column("sample_id")[rows].tolist()
+        if not dataset.has_labels:
+            return {"split": None, "groups": [], "subjects": [], "per_subject": None, **facts_of(ids)}
         subjects = sorted(set(dataset.column("subject")[rows].tolist()))
         return {
             "split": self.split,

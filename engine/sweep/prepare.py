@@ -12,12 +12,13 @@ import numpy as np
 from turncoat.engine.attack.appearance import space_of
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.settings import AttackSettings
+from turncoat.engine.attack.step_size import known_step_size
 from turncoat.engine.runs.provenance import machine, versions
 from turncoat.engine.sweep.backend import open_backend
 from turncoat.engine.sweep.code_job import CodeJob
 from turncoat.engine.sweep.jobs import ColourJob, Job
-from turncoat.engine.sweep.networks import find_judge, pair_of
-from turncoat.engine.sweep.plan import Selection, parts_of
+from turncoat.engine.sweep.networks import check_told, find_judge, pair_of
+from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.checkpoint import shipped_weights
 from turncoat.training.data import Dataset, open_dataset
@@ -129,12 +130,15 @@ def prepare(asked: Asked) -> Sweep:
         if isinstance(one, Disentangled):
             check_frame_size(one, data)
     pair, identity["judge"] = find_judge(pair, asked.judge, settings, data)
+    check_told(pair, data)
     rows = selection.rows(data, settings.seed)
     if settings.colour_attacks:
         layers = data.layers(rows[:1])
         identity |= {"materials": list(layers.materials), "garments": [bool(is_one) for is_one in layers.garment]}
     for name in settings.appearance_attacks:
         space_of(name, pair.generator, pair.device)  # says at once if the weights lack what it needs
+        if known_step_size(name, settings, pair.generator) is None:
+            validation_rows(data, settings.step_size_frames, settings.seed, rows)  # likewise, if there are none
     parts = parts_of(rows)
     families = [
         job for job, names in ((CodeJob, settings.appearance_attacks), (ColourJob, settings.colour_attacks)) if names
@@ -156,7 +160,8 @@ def prepare(asked: Asked) -> Sweep:
 
 def _dataset_facts(data: Dataset) -> dict[str, Any]:
     known = {name: data.info.get(name) for name in ("name", "recipe", "preset", "fingerprint", "bytes_hash")}
-    return {"folder": str(data.folder), **known, "frame_size": data.size}
+    own: dict[str, Any] = {name: data.info[name] for name in ("picture_size", "background") if name in data.info}
+    return {"folder": str(data.folder), **known, **own, "frame_size": data.size}
 
 
 def _place(network: Any) -> Any:

@@ -49,7 +49,7 @@ def attack_dataset(
 
     Args:
         network: the generator, a `DisentangledNetwork`, or the path or shipped name of one.
-        dataset: an open dataset, or its folder.
+        dataset: an open dataset (own pictures: `training.data.open_pictures`), or its folder.
         settings: of the attack; the defaults are the paper's threshold and iterations, `paper` and `natural`.
         out: the run folder; it must be empty or missing.
         target: the network that is attacked, likewise; None: the generator itself.

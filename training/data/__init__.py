@@ -2,5 +2,15 @@
 
 from turncoat.training.data.dataset import Dataset, UnreadableSamples, open_dataset
 from turncoat.training.data.index import GROUPS, SPLITS
+from turncoat.training.data.pictures import PictureFolder, open_pictures, reopen_pictures
 
-__all__ = ["GROUPS", "SPLITS", "Dataset", "UnreadableSamples", "open_dataset"]
+__all__ = [
+    "GROUPS",
+    "SPLITS",
+    "Dataset",
+    "PictureFolder",
+    "UnreadableSamples",
+    "open_dataset",
+    "open_pictures",
+    "reopen_pictures",
+]

@@ -41,7 +41,10 @@ class Dataset:
     """A dataset on disk, memory-mapped; safe to share between threads and with forked or spawned processes.
 
     ``folder`` Path, ``info`` dict (dataset.json), ``size`` frame height = width in pixels, ``index`` Index.
+    ``has_labels``: whether it tells splits, subjects and groups, and where the people are; own pictures do not.
     """
+
+    has_labels = True
 
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
