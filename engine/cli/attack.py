@@ -14,6 +14,7 @@ from turncoat.engine.analysis.summary import Summary, summaries
 from turncoat.engine.attack import AttackSettings
 from turncoat.engine.cli.options import Optimisers, for_each, optimisers
 from turncoat.engine.cli.output import Output
+from turncoat.engine.cli.transfer import attack_matrix
 from turncoat.engine.sweep import Selection, attack_dataset
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.checkpoint import load_network
@@ -24,6 +25,11 @@ def attack(
     out: Annotated[Path, typer.Option("--out", help="Run folder to write; must be empty or missing.")],
     network: Annotated[str, typer.Option(help="Generator: shipped name, or path of its weights.")] = "nsd",
     target: Annotated[str | None, typer.Option(help="Network to attack, if it is another one.")] = None,
+    generators: Annotated[
+        str | None,
+        typer.Option(help="A,B,C: a transfer matrix of every generator on every target; see docs/transfer.md."),
+    ] = None,
+    targets: Annotated[str | None, typer.Option(help="A,B,C: its targets. Default: the generators.")] = None,
     attacks: Annotated[
         list[str] | None,
         typer.Option("--attack", help="paper, free, natural, colours-0.1, colours-0.2, colours-free; repeatable."),
@@ -90,6 +96,12 @@ def attack(
         per_subject=per_subject,
     )
     output = Output(json)
+    if generators is not None or targets is not None:
+        if network != "nsd" or target:
+            raise ConfigError("--generators and --targets name all networks; leave --network and --target out.")
+        matrix = attack_matrix(generators, targets, dataset, out, chosen, selection, output, groups_given=bool(group),
+                               resume=resume)  # fmt: skip
+        raise typer.Exit(1 if matrix.failed else 0)
     generator = load_network(network)
     with ExitStack() as stack:
         bar: list[Callable[..., None]] = []
