@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,7 @@ def attack_matrix(
         state = "there already" if there else f"{run.info['wall_s']:.0f} s"
         output.show(f"{target} painted by {generator}: {run.info['selection']['frames']} frames ({state})")
 
-    with output.progress("attacking", "samples") as attacking, output.progress("showing", "pairs") as looking:
+    with ExitStack() as stack:
         found = transfer_matrix(
             painting,
             attacked,
@@ -57,9 +59,9 @@ def attack_matrix(
             settings,
             selection,
             resume=resume,
-            progress=attacking,
+            progress=_bar(stack, output, "attacking", "samples"),
             notify=notify,
-            looking=looking,
+            looking=_bar(stack, output, "showing", "attacks"),
             command=shlex.join(["turncoat", *sys.argv[1:]]),
         )
     files = write_transfer(found, out)
@@ -68,6 +70,19 @@ def attack_matrix(
     document: dict[str, Any] = {"files": [str(file) for file in files], "headline": headline(found), **found.facts()}
     output.finish(document)
     return found
+
+
+def _bar(stack: ExitStack, output: Output, description: str, unit: str) -> Callable[..., None]:
+    """A bar that appears with its first call, in place of the one before."""
+    shown: list[Callable[..., None]] = []
+
+    def advance(done: int, total: int, **facts: Any) -> None:
+        if not shown:
+            stack.close()
+            shown.append(stack.enter_context(output.progress(description, unit)))
+        shown[0](done, total, **facts)
+
+    return advance
 
 
 def _names(option: str, given: str | None) -> list[str]:

@@ -12,7 +12,15 @@ from turncoat.engine.report.names import moved_by
 from turncoat.engine.report.page import template
 from turncoat.engine.report.plain import markdown, rich_table
 from turncoat.engine.report.transfer_plot import draw
-from turncoat.engine.report.transfer_tables import Heat, averages_table, blocks, cells_table, heats, top_mm
+from turncoat.engine.report.transfer_tables import (
+    Heat,
+    averages_table,
+    blocks,
+    cells_table,
+    heats,
+    narrow_averages,
+    top_mm,
+)
 from turncoat.engine.report.transfer_words import explained, headline, key_figures, lede, notes
 from turncoat.kernels.files import atomic_path, write_json, write_text
 
@@ -84,7 +92,7 @@ def terminal(found: Transfer) -> list[RichTable]:
     return [
         rich_table(Titled(f"{one.title} · {setting}, {group}", one.table, one.caption))
         for setting, group in blocks(found)
-        for one in (*(heat.titled() for heat in heats(found, setting, group)), averages_table(found, setting, group))
+        for one in (*(heat.titled() for heat in heats(found, setting, group)), narrow_averages(found, setting, group))
     ]
 
 

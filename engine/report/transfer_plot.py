@@ -1,6 +1,7 @@
 """The picture of a transfer matrix: heat maps in one colour scale, one row of them a setting and group."""
 
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,10 @@ from turncoat.engine.analysis.transfer import Transfer
 from turncoat.engine.report.transfer_tables import Heat, blocks, heats, top_mm
 from turncoat.engine.report.transfer_words import MARK, headline
 
-INK, QUIET = "#222222", "#767676"
+INK, QUIET, OWN = "#222222", "#767676", "#f28e2b"
 ENDS = ("#f6f8fb", "#9cc3e4", "#2f79b5", "#08315c")
 """Light to dark of one hue: told apart by lightness alone, so by any eye and on paper."""
-_TILE, _ACROSS, _LABELS, _HEAD = 0.62, 3, 1.35, 0.95  # inches, panels a row, inches, inches
+_TILE, _ACROSS, _LABELS, _HEAD = 0.62, 3, 1.35, 0.85  # inches, panels a row, inches, inches
 
 
 def draw(found: Transfer, file: Path) -> None:
@@ -22,39 +23,46 @@ def draw(found: Transfer, file: Path) -> None:
 
     parts = [(setting, group, heats(found, setting, group)) for setting, group in blocks(found)]
     side = _TILE * max(len(found.targets), len(found.generators), 2)
-    across = min(_ACROSS, max(len(shown) for _, _, shown in parts))
-    down = [math.ceil(len(shown) / across) for _, _, shown in parts]
+    rows_of = [_rows(shown) for _, _, shown in parts]
+    across = max(len(line) for lines in rows_of for line in lines)
     width = max(across * (side + _LABELS) + 1.0, 8.6)
     head, foot = 0.95, 0.12
     row, title = side + _HEAD, 0.3
-    height = head + sum(rows * row + title for rows in down) + foot
+    height = head + sum(len(lines) * row + title for lines in rows_of) + foot
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     colours = LinearSegmentedColormap.from_list("blue", ENDS)
-    said = _wrapped(headline(found), width / 0.088)
+    said = _wrapped(headline(found), width / 0.1)
     figure.text(0.15 / width, 1 - 0.12 / height, said, fontsize=11, fontweight="bold", color=INK, va="top")
     words = f"{MARK}, hatched: no average's part. Outlined: the attack was made for the network that looks."
     figure.text(
         0.15 / width, 1 - (0.22 + 0.19 * (said.count("\n") + 1)) / height, words, fontsize=8, color=QUIET, va="top"
     )
     at = head
-    for (setting, group, shown), rows in zip(parts, down, strict=True):
+    for (setting, group, shown), lines in zip(parts, rows_of, strict=True):
         scale = Normalize(0, top_mm(shown, found.threshold_mm))
         figure.text(0.15 / width, 1 - (at + 0.1) / height, f"{setting}, {group} frames", fontsize=10, color=INK,
                     va="center", fontweight="bold")  # fmt: skip
         at += title
-        for number, heat in enumerate(shown):
-            left = 0.15 + (number % across) * (side + _LABELS) + _LABELS - 0.25
-            top = at + (number // across) * row + _HEAD - 0.12
-            size = (_TILE * len(heat.columns), _TILE * len(heat.rows))
-            axes = figure.add_axes((left / width, 1 - (top + size[1]) / height, size[0] / width, size[1] / height))
-            _panel(axes, heat, colours, scale)
+        for number, line in enumerate(lines):
+            top = at + number * row + _HEAD - 0.12
+            for place, heat in enumerate(line):
+                left = 0.15 + place * (side + _LABELS) + _LABELS - 0.45
+                size = (_TILE * len(heat.columns), _TILE * len(heat.rows))
+                axes = figure.add_axes((left / width, 1 - (top + size[1]) / height, size[0] / width, size[1] / height))
+                _panel(axes, heat, colours, scale)
         bar = figure.add_axes(
             ((width - 0.62) / width, 1 - (at + _HEAD - 0.12 + side) / height, 0.12 / width, side / height)
         )
         _bar(figure, bar, colours, scale, found.threshold_mm)
-        at += rows * row
+        at += len(lines) * row
     figure.savefig(file, format="png")
+
+
+def _rows(shown: list[Heat]) -> list[list[Heat]]:
+    """What belongs together side by side: the two overviews, then painter by painter."""
+    painters = shown[2:]
+    return [shown[:2], *(painters[at : at + _ACROSS] for at in range(0, len(painters), _ACROSS))]
 
 
 def _panel(axes: Any, heat: Heat, colours: Any, scale: Any) -> None:
@@ -72,7 +80,7 @@ def _panel(axes: Any, heat: Heat, colours: Any, scale: Any) -> None:
                 axes.add_patch(Rectangle((x, y), 1, 1, fill=False, hatch="////", linewidth=0,
                                          edgecolor=(1, 1, 1, 0.35) if dark else (0, 0, 0, 0.22)))  # fmt: skip
             if tile.own:
-                axes.add_patch(Rectangle((x + 0.045, y + 0.045), 0.91, 0.91, fill=False, edgecolor=INK, linewidth=1.3))
+                axes.add_patch(Rectangle((x + 0.045, y + 0.045), 0.91, 0.91, fill=False, edgecolor=OWN, linewidth=1.8))
             ink = "white" if dark else INK
             axes.text(x + 0.5, y + (0.42 if tile.small else 0.5), tile.text, ha="center", va="center", fontsize=10,
                       color=ink)  # fmt: skip
@@ -107,6 +115,4 @@ def _short(name: str) -> str:
 
 
 def _wrapped(words: str, characters: float) -> str:
-    import textwrap
-
     return textwrap.fill(words.replace("\u00a0", " "), int(characters))

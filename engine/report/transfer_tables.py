@@ -13,6 +13,8 @@ from turncoat.engine.report.transfer_words import FOREIGN, MARK, OTHER, OWN
 _COLUMNS = ("painted by", "made for", "frames", "past before", "initial, mm", "attacked, mm",
             "random direction, mm", "attack adds, mm", "past the threshold", "of its own")  # fmt: skip
 
+_NARROW = (0, 2, 3, 4, 5)  # of the cells of averages, at a terminal
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -107,6 +109,14 @@ def averages_table(found: Transfer, setting: str, group: str) -> Titled:
         Table((), columns, tuple(rows)),
         "Cells share frames, so they are drawn together; networks were drawn from nothing.",
     )
+
+
+def narrow_averages(found: Transfer, setting: str, group: str) -> Titled:
+    """The same for a terminal: what fits beside the names."""
+    whole = averages_table(found, setting, group)
+    rows = tuple(Row(row.name, tuple(row.cells[place] for place in _NARROW), row.css) for row in whole.table.rows)
+    columns = ("attacks", "cells", "initial", "attacked", "random", "past")
+    return Titled(f"{whole.title}, mm", Table((), columns, rows))
 
 
 def cells_table(found: Transfer, setting: str, group: str) -> Titled:
