@@ -26,8 +26,8 @@ def draw(found: Transfer, file: Path) -> None:
     rows_of = [_rows(shown) for _, _, shown in parts]
     across = max(len(line) for lines in rows_of for line in lines)
     width = max(across * (side + _LABELS) + 1.0, 8.6)
-    head, foot = 0.95, 0.12
-    row, title = side + _HEAD, 0.3
+    head, foot = 0.75, 0.45
+    row, title = side + _HEAD, 0.45
     height = head + sum(len(lines) * row + title for lines in rows_of) + foot
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
@@ -41,7 +41,7 @@ def draw(found: Transfer, file: Path) -> None:
     at = head
     for (setting, group, shown), lines in zip(parts, rows_of, strict=True):
         scale = Normalize(0, top_mm(shown, found.threshold_mm))
-        figure.text(0.15 / width, 1 - (at + 0.1) / height, f"{setting}, {group} frames", fontsize=10, color=INK,
+        figure.text(0.15 / width, 1 - (at + 0.4) / height, f"{setting}, {group} frames", fontsize=10, color=INK,
                     va="center", fontweight="bold")  # fmt: skip
         at += title
         for number, line in enumerate(lines):
