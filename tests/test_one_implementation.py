@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 OPERATIONS = ("composite", "pose_error", "recompose", "resample")
 CALLERS = {
     "engine/analysis/soundness/gradient.py": {"pose_error"},
+    "engine/analysis/transfer/seen.py": {"pose_error"},  # what others see of an attack
     "engine/attack/ascent.py": {"pose_error"},
     "engine/attack/colours.py": {"pose_error", "recompose"},
     "engine/attack/controls.py": {"pose_error"},

@@ -15,6 +15,7 @@ from turncoat.engine.attack import AttackSettings
 from turncoat.engine.cli.options import Optimisers, Ray, Workers, for_each, optimisers
 from turncoat.engine.cli.output import Output
 from turncoat.engine.cli.source import DOUBTFUL, new_run_folder, source_of
+from turncoat.engine.cli.transfer import attack_matrix
 from turncoat.engine.runs import Run
 from turncoat.engine.sweep import Selection, Shard, attack_dataset
 from turncoat.kernels.errors import ConfigError
@@ -39,6 +40,11 @@ def attack(
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Network to attack, if it is another one.")] = None,
+    generators: Annotated[
+        str | None,
+        typer.Option(help="A,B,C: a transfer matrix of every generator on every target; see docs/transfer.md."),
+    ] = None,
+    targets: Annotated[str | None, typer.Option(help="A,B,C: its targets. Default: the generators.")] = None,
     attacks: Annotated[
         list[str] | None,
         typer.Option("--attack", help="paper, free, natural, colours-0.1, colours-0.2, colours-free; repeatable."),
@@ -115,6 +121,13 @@ def attack(
         per_subject=per_subject,
     )
     output = Output(json)
+    if generators is not None or targets is not None:
+        if network or target or images or out is None:
+            raise ConfigError("--generators and --targets want --out, and name all networks; leave --network, --target and "
+                              "--images out.")  # fmt: skip
+        matrix = attack_matrix(generators, targets, dataset, out, chosen, selection, output, groups_given=bool(group),
+                               resume=resume)  # fmt: skip
+        raise typer.Exit(1 if matrix.failed else 0)
     source, generator = source_of(dataset, network, images, background, selection)
     doubt = (source.info.get("background") or {}).get("doubt", 0.0)
     if doubt > DOUBTFUL:
