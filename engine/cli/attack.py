@@ -123,8 +123,9 @@ def attack(
     output = Output(json)
     if generators is not None or targets is not None:
         if network or target or images or out is None:
-            raise ConfigError("--generators and --targets want --out, and name all networks; leave --network, --target and "
-                              "--images out.")  # fmt: skip
+            raise ConfigError(
+                "--generators and --targets want --out, and name all networks; leave --network, --target and --images out."
+            )
         matrix = attack_matrix(generators, targets, dataset, out, chosen, selection, output, groups_given=bool(group),
                                resume=resume)  # fmt: skip
         raise typer.Exit(1 if matrix.failed else 0)
