@@ -3,7 +3,7 @@
 python benchmarks/kill_and_resume.py [--kills 30] [--data FOLDER --network NAME] [--per-subject 40] [--seed 0]
 
 Without --data the sweep is that of the tests: stick figures, and a small untrained network. What a life is: the process
-of `turncoat attack ... --resume`, ended by SIGKILL after a random time between 0 and a third of what the whole takes.
+of `turncoat attack ... --resume`, ended by SIGKILL after a random time up to four fifths of what the whole takes.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
         words = ["attack", data, "--network", network, "--per-subject", options.per_subject, *QUICK]
         sweep = partial(command_sweep, words)
         expected, seconds = undisturbed(sweep, folder)
-        found = kill_and_resume(sweep, expected, folder, kills=options.kills, span_s=seconds / 3, seed=options.seed)
+        found = kill_and_resume(sweep, expected, folder, kills=options.kills, span_s=seconds * 0.8, seed=options.seed)
     place, packages = machine(), versions("torch", "pyarrow")
     made_by = ", ".join(f"{name} {version}" for name, version in packages.items())
     text = f"""# Killed and resumed
