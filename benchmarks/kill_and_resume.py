@@ -3,19 +3,20 @@
 python benchmarks/kill_and_resume.py [--kills 30] [--data FOLDER --network NAME] [--per-subject 40] [--seed 0]
 
 Without --data the sweep is that of the tests: stick figures, and a small untrained network. What a life is: the process
-of `turncoat attack ... --resume`, ended by SIGKILL after a random time between 0 and a third of what the whole takes.
+of `turncoat attack ... --resume`, ended by SIGKILL after a random time up to four fifths of what the whole takes.
 """
 
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from measure import RESULTS, machine, versions
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from fixtures.kills import kill_and_resume, undisturbed
+from fixtures.kills import command_sweep, kill_and_resume, undisturbed
 from fixtures.sweeps import QUICK
 from turncoat.kernels.files import write_text
 
@@ -45,16 +46,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data, network = (options.data, options.network) if options.data else prepared(folder)
-        command = ["attack", data, "--network", network, "--per-subject", options.per_subject, *QUICK]
-        expected, seconds = undisturbed(command, folder)
-        found = kill_and_resume(command, expected, folder, kills=options.kills, span_s=seconds / 3, seed=options.seed)
+        words = ["attack", data, "--network", network, "--per-subject", options.per_subject, *QUICK]
+        sweep = partial(command_sweep, words)
+        expected, seconds = undisturbed(sweep, folder)
+        found = kill_and_resume(sweep, expected, folder, kills=options.kills, span_s=seconds * 0.8, seed=options.seed)
     place, packages = machine(), versions("torch", "pyarrow")
     made_by = ", ".join(f"{name} {version}" for name, version in packages.items())
     text = f"""# Killed and resumed
 
 `python benchmarks/kill_and_resume.py --kills {options.kills}`: a sweep of {expected.info["parts"]} parts and
-{found.rows} rows, ended by SIGKILL at random moments and begun again with `--resume`; a run that gets done is compared row by row with the
-undisturbed one.
+{found.rows} rows, ended by SIGKILL at random moments and begun again with `--resume`; a run that gets done is compared
+row by row with the undisturbed one.
 
 | | |
 |---|---|
@@ -66,7 +68,7 @@ undisturbed one.
 | undisturbed run, s | {seconds:.1f} |
 | all of it, s | {found.seconds:.1f} |
 
-Lives lasted, s: {", ".join(f"{end:g}" for end in found.ends)}.
+Lives lasted, s: {", ".join(f"{end:g}" for end in found.lives_s)}.
 
 {place["processor"]}, {place["cores"]} cores (load {place["load_1min"]} from other work); {made_by}.
 """

@@ -5,8 +5,10 @@ a killed run resumes by doing the parts that are missing.
 """
 
 import json
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +105,14 @@ class Parts:
 
     def write_table(self, part: int, table: pa.Table) -> None:
         """Write part number `part` atomically, from a table of `COLUMNS`."""
-        with atomic_path(self.path(part)) as temporary:
+        with _named(self.path(part)), atomic_path(self.path(part)) as temporary:
             pq.write_table(table, temporary, compression="zstd")
 
     def log(self, **facts: Any) -> None:
         """Add a line to log.jsonl: facts of progress, with the time."""
         line = json.dumps({"at": _now(), **facts}) + "\n"
-        with open(self.folder / "log.jsonl", "ab", buffering=0) as file:
+        path = self.folder / "log.jsonl"
+        with _named(path), open(path, "ab", buffering=0) as file:
             file.write(line.encode())  # one write: lines of several processes do not mix
 
     def path(self, part: int) -> Path:
@@ -159,13 +162,25 @@ class RunWriter(Parts):
     def save(self, **changes: Any) -> None:
         """Change facts in run.json and write it."""
         self.info.update(changes)
-        write_json(self.folder / "run.json", self.info)
+        with _named(self.folder / "run.json"):
+            write_json(self.folder / "run.json", self.info)
 
     def finish(self, *, status: str = COMPLETE, **facts: Any) -> Run:
         """Mark the run complete, or say what else it is; let go of the folder and open it for reading."""
         self.save(status=status, finished=_now(), **facts)
         self._lock.release()
         return Run(self.folder, self.info)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Inside, what the system refuses (a full disk) is said of `path`: libraries leave the name out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def open_run(folder: str | Path) -> Run:

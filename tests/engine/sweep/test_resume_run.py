@@ -60,7 +60,7 @@ def test_a_killed_run_is_gone_on_with_from_its_folder_alone(
 ) -> None:
     assert command("resume", killed / "run", "--device", "cpu", "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["status"] == "complete" and document["attacks"]["natural"]["rows"] == 40
+    assert document["status"] == "complete" and document["attacks"]["paper"]["rows"] == 40
     assert_same_run(open_run(killed / "run"), open_run(made / "run"))
     said = open_run(killed / "run").info
     assert said["selection"] == open_run(made / "run").info["selection"] and said["target"]["name"] == "other"
