@@ -29,6 +29,12 @@ MANIFEST = "bundle.json"
 NETWORK = "network."
 STATISTICS = "statistics."
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
+_REQUIRED: dict[str, type] = {
+    **dict.fromkeys(("name", "preset", "precision", "objective"), str),
+    **dict.fromkeys(("settings", "weights", "graphs", "files"), dict),
+    "batches": list,
+    "has_regressor": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,10 @@ def open_bundle(folder: str | Path, *, check: bool = True) -> Bundle:
         raise DataError(f"{path} is damaged ({error}); export the network again.") from error
     if found != (FORMAT, "bundle"):
         raise DataError(f"{path} is a {found[1]} of format {found[0]}, expected a bundle of format {FORMAT}.")
+    for name, kind in _REQUIRED.items():
+        if not isinstance(info.get(name), kind):
+            what = "lacks" if name not in info else "is wrong in"
+            raise DataError(f"{path} is damaged (it {what} its entry {name!r}); export the network again.")
     for name, file in info["files"].items():
         if not (folder / name).is_file():
             raise DataError(f"The bundle {folder} lacks its file {name}; copy it completely or export it again.")

@@ -190,14 +190,25 @@ def _check_target(out: Path, overwrite: bool) -> None:
 
 @contextmanager
 def _folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out` that takes its place once everything is written."""
-    temporary = out.with_name(f".tmp-{out.name}")
+    """A temporary folder beside `out` that takes its place once everything is written.
+
+    What was there is moved aside first and deleted last: at no moment is there a half-deleted bundle under `out`.
+    """
+    temporary, old = out.with_name(f".tmp-{out.name}"), out.with_name(f".old-{out.name}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
         if out.exists():
-            shutil.rmtree(out)
-        temporary.rename(out)
+            shutil.rmtree(old, ignore_errors=True)
+            out.rename(old)
+            try:
+                temporary.rename(out)
+            except BaseException:
+                old.rename(out)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from turncoat.kernels import DataError, ExportError
+from turncoat.kernels.files import readable_by_all
 
 FILE = "weights.safetensors"
 _INLINE = 1024  # bytes; engines want the constants of shapes and slices inside the graph
@@ -69,6 +70,7 @@ class WeightPool:
     def write(self, folder: Path, header: dict[str, str]) -> dict[str, tuple[int, int]]:
         """Write the file; where each tensor lies in it: name -> (offset, length) in bytes."""
         save_file(self.tensors, folder / FILE, metadata=header)
+        readable_by_all(folder / FILE)
         return positions(folder / FILE)
 
 

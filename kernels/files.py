@@ -48,6 +48,13 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def readable_by_all(path: str | Path) -> None:
+    """Give a file the permissions of any new file; some libraries make files that only their owner can read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    Path(path).chmod(0o666 & ~mask)
+
+
 def content_hash(source: str | Path | bytes) -> str:
     """SHA-256 of a file's bytes (or of `source` itself, when it is bytes), in hexadecimal.
 

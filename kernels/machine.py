@@ -38,12 +38,17 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     return facts
 
 
-def fingerprint(device: str = "cpu") -> str:
+def fingerprint(*gpu: str) -> str:
     """Sixteen hexadecimal digits that change with the machine or with the packages that compute on it.
 
-    What was measured or verified under one fingerprint holds for no other. Threads are no part of it.
+    What was measured or verified under one fingerprint holds for no other. Threads, and how many cores this process may
+    use, are no part of it: they differ from run to run on one machine (taskset, containers, batch systems).
+
+    gpu: what tells the machine's GPU from others (name, capability, driver), if it has one.
     """
-    facts = {name: value for name, value in machine(device).items() if name != "threads"}
+    facts = {name: value for name, value in machine().items() if name not in ("threads", "cores")}
+    if gpu:
+        facts["gpu"] = list(gpu)
     engines = versions("onnx", "tensorrt_rtx", "tensorrt_rtx_cu13", "onnxruntime-gpu")
     return content_hash(json.dumps([facts, engines], sort_keys=True).encode())[:16]
 

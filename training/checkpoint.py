@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from turncoat.kernels import ConfigError, DataError
-from turncoat.kernels.files import atomic_path, content_hash
+from turncoat.kernels.files import atomic_path, content_hash, readable_by_all
 from turncoat.training.networks import Disentangled, NetworkSettings
 from turncoat.training.statistics import AppearanceStatistics
 
@@ -175,9 +175,7 @@ def write_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict[str
     """Write tensors and a JSON header to a safetensors file, atomically."""
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={_HEADER: json.dumps(header, allow_nan=False)})
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # save_file makes files that only their owner can read
+        readable_by_all(temporary)
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

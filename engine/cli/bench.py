@@ -33,6 +33,8 @@ def bench(
     """Measure latency of a bundle's backends, or times of the kernels: interleaved, against plain PyTorch."""
     import torch
 
+    from turncoat.kernels.files import check_output_folder
+
     if what not in ("latency", "kernels"):
         raise ConfigError(f"There is nothing called {what!r} to measure; choose latency or kernels.")
     if (folder is None) == (what == "latency"):
@@ -40,6 +42,8 @@ def bench(
         raise ConfigError(f"`turncoat bench {what}` {needed}.")
     if threads is not None:
         torch.set_num_threads(threads)
+    if out is not None:
+        check_output_folder(out, resume=True)
     output = Output(json)
     if folder is None:
         _kernels(output, out, device, seconds)

@@ -27,7 +27,9 @@ def verify(
         list[str] | None, typer.Option("--backend", help="Only this backend; repeatable. Default: all that are here.")
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Original weights, where they are not shipped ones.")] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Run every batch size on every frame.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Run the shorter batch sizes on a few batches, not on every frame.")
+    ] = False,
     details: Annotated[
         bool, typer.Option("--details", help="A row for every batch size and kind of codes, not only the worst.")
     ] = False,
@@ -46,18 +48,22 @@ def verify(
     from turncoat.engine.verification.verify import source_of
     from turncoat.export.bundle import open_bundle
     from turncoat.kernels.device import find_device
+    from turncoat.kernels.files import check_output_folder
 
     output = Output(json)
     bundle = open_bundle(folder)
+    if out is not None:
+        check_output_folder(out, resume=True)
+    here = available_backends(bundle, device=device)
+    names = backend or [name for name, missing in here.items() if not missing]
+    for name in names:
+        missing = here.get(name, f"there is none of that name; choose from {', '.join(here)}")
+        if missing:
+            raise ConfigError(f"The backend {name!r} cannot run: {missing}.")
     network, origin = source_of(bundle, weights)
     data = _dataset(dataset) if dataset is not None or network.settings.preset == "studio" else None
     sample = invented_sample(network, frames) if data is None else draw_sample(data, network, frames)
     attacked = None if data is None or attack_frames == 0 else draw_sample(data, network, attack_frames)
-    here = available_backends(bundle, device=device)
-    names = backend or [name for name, missing in here.items() if not missing]
-    for name in names:
-        if name not in here:
-            raise ConfigError(f"There is no backend {name!r}; choose from {', '.join(here)}.")
     with output.progress("verifying", "parts") as advance:
         verdicts = verify_bundle(
             bundle,
@@ -66,7 +72,7 @@ def verify(
             lambda name: open_session(bundle, backend=name, device=device, threads=threads),
             sample,
             attack_sample=attacked,
-            whole=whole,
+            quick=quick,
             progress=advance,
         )
     output.show(f"Compared with {origin} in float64, {frames} {'random pictures' if data is None else 'frames'}.")
@@ -80,13 +86,29 @@ def verify(
     for name, missing in here.items():
         if missing:
             output.show(f"not here: {name} ({missing})")
-    result = {"origin": origin, "frames": frames, "backends": {n: v.facts() for n, v in verdicts.items()}}
+    result = {
+        "origin": origin,
+        "frames": frames,
+        "command": _command(folder, dataset, frames, attack_frames, backend, quick),
+        "backends": {n: v.facts() for n, v in verdicts.items()},
+    }
     if out is not None:
         write_report(out, bundle, verdicts.values(), result, str(find_device(device)))
         output.show(f"Written: {out / 'verify.json'}, verify.md")
     output.finish(result)
     if not all(verdict.passed for verdict in verdicts.values()):
         raise typer.Exit(1)
+
+
+def _command(
+    folder: Path, dataset: Path | None, frames: int, attack_frames: int, backend: list[str] | None, quick: bool
+) -> str:
+    """What was asked, without the places that files lie in."""
+    parts = ["turncoat verify", folder.resolve().name]
+    parts += [] if dataset is None else ["--data", dataset.resolve().name]
+    parts += [f"--frames {frames}", f"--attack-frames {attack_frames}"]
+    parts += [f"--backend {name}" for name in backend or []]
+    return " ".join(parts + ["--quick"] * quick)
 
 
 def _dataset(folder: Path | None) -> Any:

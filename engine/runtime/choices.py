@@ -7,11 +7,14 @@ from typing import Any
 
 from turncoat.engine.runtime.source import Unexported
 from turncoat.export.bundle import Bundle
+from turncoat.export.gpu import find_gpu
 from turncoat.kernels import TurncoatError
 from turncoat.kernels.files import content_hash, write_json
 from turncoat.kernels.machine import fingerprint
 
 FILE = "choices.json"
+FRAMES = 128
+"""Frames that `turncoat verify` has to have looked at before its word is taken."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,24 @@ class Choice:
     left_out: dict[str, str]
 
 
+def this_machine() -> str:
+    """What verdicts and choices are kept under: processor, GPU (the first one) and versions."""
+    gpu = find_gpu()
+    return fingerprint() if gpu is None else fingerprint(gpu.name, gpu.capability, gpu.driver)
+
+
 def recorded(bundle: Bundle, backend: str) -> tuple[bool | None, str]:
-    """Whether `turncoat verify` passed a backend on this machine (None: it was not asked), and its first reason."""
+    """Whether `turncoat verify` passed a backend on this machine, and its first reason.
+
+    None: it was not asked, or not thoroughly enough to trust it (few frames; a reduced precision without its attacks).
+    """
     record = bundle.info.get("parity", {}).get(backend)
-    if record is None or record.get("machine") != fingerprint():
+    if record is None or record.get("machine") != this_machine():
         return None, ""
-    return bool(record["passed"]), next(iter(record.get("reasons", [])), "")
+    if not record["passed"]:
+        return False, next(iter(record.get("reasons", [])), "")
+    attacked = bool(record.get("attack")) or record.get("precision") == "float32" or not bundle.rungs("attack")
+    return (True if attacked and record.get("frames", 0) >= FRAMES else None), ""
 
 
 def remembered(key: str, bundle: Bundle, folder: Path, here: dict[str, str]) -> Choice | None:
@@ -46,7 +61,7 @@ def remembered(key: str, bundle: Bundle, folder: Path, here: dict[str, str]) -> 
     here: backend -> why it cannot be used, "" if it can.
     """
     for file in _files(bundle, folder):
-        known = _read(file).get(fingerprint(), {}).get(key)
+        known = _read(file).get(this_machine(), {}).get(key)
         if (
             isinstance(known, dict)
             and known.get("offered") == _offered(bundle, here)
@@ -61,7 +76,7 @@ def remember(key: str, choice: Choice, bundle: Bundle, folder: Path, here: dict[
     for file in _files(bundle, folder):
         known = _read(file)
         facts = asdict(choice) | {"offered": _offered(bundle, here)}
-        known[fingerprint()] = {**known.get(fingerprint(), {}), key: facts}
+        known[this_machine()] = {**known.get(this_machine(), {}), key: facts}
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_json(file, known)

@@ -24,7 +24,7 @@ KINDS = {
     "box": "box",
 }
 LADDERS = ("attack", "target", "decode-vjp")
-_SHORT = 4  # batches of a rung that are run; the longest rung sees every frame
+_SHORT = 4  # batches of a shorter rung that a quick look runs; the longest rung sees every frame
 
 Key = tuple[str, str, str, int]
 """(graph, output, where, rung), rung 0 for graphs of any batch."""
@@ -51,10 +51,10 @@ class Measured:
         return torch.cat(self.errors[key][fact])
 
 
-def measure(asked: Any, truth: Truth, into: Measured, *, whole: bool = False) -> None:
+def measure(asked: Any, truth: Truth, into: Measured, *, quick: bool = False) -> None:
     """Ask a session (or anything with its verbs) everything, and note its errors.
 
-    whole: run every rung on every frame, not the shorter ones on a few.
+    quick: run the shorter rungs on a few batches only; otherwise every rung sees every frame.
     """
     device = getattr(asked, "device", torch.device("cpu"))
     count = len(truth.frames)
@@ -101,7 +101,7 @@ def measure(asked: Any, truth: Truth, into: Measured, *, whole: bool = False) ->
     for (graph, where), right in truth.answers.items():
         for rung in rungs if graph in LADDERS else (0,):
             size = rung or count
-            reach = count if whole or rung == rungs[-1] else min(count, _SHORT * size)
+            reach = min(count, _SHORT * size) if quick and rung != rungs[-1] else count
             for start in range(0, reach, size):
                 rows = slice(start, min(start + size, reach))
                 answer = {name: tensor.cpu() for name, tensor in ask(graph, where, rows).items()}

@@ -49,11 +49,12 @@ def attack_sentence(setting: str, facts: Mapping[str, Any]) -> str:
 def write_report(
     folder: Path, bundle: Bundle, verdicts: Iterable[Verdict], result: dict[str, Any], device: str
 ) -> None:
-    """Write verify.json and verify.md: `result` as the command prints it, with machine, versions and date."""
+    """Write verify.json and verify.md: `result` as the command prints it, with command, machine, versions and date."""
     folder.mkdir(parents=True, exist_ok=True)
     about: dict[str, Any] = {
         "bundle": bundle.name,
         "precision": bundle.precision,
+        "weights_hash": bundle.weights_hash,
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "machine": machine(device),
         "versions": versions("onnx", "polygraphy", "tensorrt_rtx"),
@@ -68,7 +69,8 @@ def write_report(
                   for row in rows_of(verdict)]  # fmt: skip
         said = [attack_sentence(setting, facts) for setting, facts in (verdict.attack or {}).items()]
         lines += ["", *(f"- {sentence}" for sentence in [*said, *verdict.reasons])] if said or verdict.reasons else []
-    lines += ["", f"- date: {about['date']}"]
+    lines += ["", f"- command: `{result['command']}`"] if "command" in result else [""]
+    lines += [f"- weights: {bundle.name}, SHA-256 {bundle.weights_hash[:16]}", f"- date: {about['date']}"]
     lines += [f"- {name}: {value}" for part in ("machine", "versions") for name, value in about[part].items()]
     write_text(folder / "verify.md", "\n".join(lines) + "\n")
 

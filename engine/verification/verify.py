@@ -5,13 +5,14 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+from turncoat.engine.runtime.choices import this_machine
 from turncoat.engine.verification.attacks import SETTINGS, agreement, attack_frames
 from turncoat.engine.verification.judge import Verdict, judge
 from turncoat.engine.verification.measure import Eager, Measured, measure
 from turncoat.engine.verification.truth import Sample, truth_of
 from turncoat.export.bundle import Bundle
 from turncoat.kernels import ConfigError, TurncoatError
-from turncoat.kernels.machine import fingerprint, versions
+from turncoat.kernels.machine import versions
 from turncoat.training.checkpoint import Network, load_network, shipped_weights
 
 CHUNK = 64
@@ -51,7 +52,7 @@ def verify_bundle(
     *,
     attack_sample: Sample | None = None,
     iterations: int = ATTACK_ITERATIONS,
-    whole: bool = False,
+    quick: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Verdict]:
     """Judge backends, and write the verdicts into bundle.json.
@@ -64,7 +65,7 @@ def verify_bundle(
         sample: at least 128 frames for the comparison with float64.
         attack_sample: 200 frames on which reduced precisions are judged by their attacks; None: they are not.
         iterations: of those attacks.
-        whole: run every rung on every frame.
+        quick: run the shorter rungs on a few batches only, not on every frame.
         progress: called as ``progress(done, total, backend=name)``.
 
     Returns:
@@ -89,7 +90,7 @@ def verify_bundle(
             with open_backend(name) as session:
                 found = Measured()
                 for truth in truths:
-                    measure(session, truth, found, whole=whole)
+                    measure(session, truth, found, quick=quick)
                 verdict = judge(name, session.precision, found, eager)
                 attackable = network.has_decoder and network.has_regressor
                 if session.precision != "float32" and attack_sample is not None and attackable:
@@ -132,7 +133,7 @@ def _recorded(verdict: Verdict) -> dict[str, Any]:
             keep = min if fact.removeprefix("eager_").startswith(("psnr", "cosine")) else max
             kept[fact] = float(f"{keep(kept.get(fact, value), value):.6g}")
     return {
-        "machine": fingerprint(),
+        "machine": this_machine(),
         "versions": versions("onnx", "polygraphy", "tensorrt_rtx"),
         "precision": verdict.precision,
         "passed": verdict.passed,

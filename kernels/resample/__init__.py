@@ -75,12 +75,20 @@ def resample(image: Array, box: Array, height: int, width: int, *, padding: Padd
 
 
 def invert_box(box: Array) -> Array:
-    """The box that undoes `box`: (B, 4) -> (B, 4). Scales must not be zero (a network's are at least 0.2)."""
-    if isinstance(box, np.ndarray):
-        return _reference.invert_box(box)
+    """The box that undoes `box`: (B, 4) -> (B, 4).
+
+    Raises:
+        DataError, a ValueError: another shape, or a scale of 0 (a network's are at least 0.2); on a GPU nobody looks.
+    """
+    if isinstance(box, Tensor) and not eager(box):
+        return _torch.invert_box(box)
     if is_cupy(box):
         return by_torch(invert_box, box)
-    return _torch.invert_box(box)
+    check_shapes("The numbers of a box", "box (B, 4)", {"box": (box.shape[0] if box.ndim else -1, 4)}, box)
+    check_floating(("box", box))
+    if (isinstance(box, np.ndarray) or box.device.type == "cpu") and bool((box[:, :2] == 0).any()):
+        raise DataError(f"A box of {tuple(box.shape)} has a scale of 0; expected scales other than 0 to undo it.")
+    return _reference.invert_box(box) if isinstance(box, np.ndarray) else _torch.invert_box(box)
 
 
 def _check(image: np.ndarray | Tensor, box: np.ndarray | Tensor, height: int, width: int) -> None:
@@ -93,5 +101,7 @@ def _check(image: np.ndarray | Tensor, box: np.ndarray | Tensor, height: int, wi
         box,
     )
     check_floating(("image", image), ("box", box))
+    if not all(isinstance(size, int | np.integer) for size in (height, width)):
+        raise DataError(f"A crop of {height!r} x {width!r} pixels was asked for; expected whole numbers.")
     if height < 1 or width < 1:
         raise DataError(f"A crop of {height} x {width} pixels was asked for; expected at least 1 x 1.")

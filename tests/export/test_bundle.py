@@ -56,8 +56,9 @@ def test_every_graph_is_there_and_needs_known_operators_only(tiny_bundle):
             assert located.get("location", "weights.safetensors") == "weights.safetensors"
 
 
-def test_weights_are_stored_once(tiny_bundle):
+def test_weights_are_stored_once_and_can_be_read_by_whoever_reads_the_graphs(tiny_bundle):
     info = open_bundle(tiny_bundle).info
+    assert len({(tiny_bundle / name).stat().st_mode for name in info["files"]}) == 1
     assert info["bytes_over_weights"] <= 2.2
     graphs = sum(file["bytes"] for name, file in info["files"].items() if name.endswith(".onnx"))
     assert graphs < 0.1 * info["bytes"]
@@ -215,6 +216,9 @@ def test_what_is_no_bundle_is_said_to_be_none(tmp_path, copied):
     (copied / "bundle.json").write_text(json.dumps({"format": 7, "kind": "bundle"}))
     with pytest.raises(DataError, match="of format 7, expected a bundle of format 1"):
         open_bundle(copied)
+    (copied / "bundle.json").write_text(json.dumps({"format": 1, "kind": "bundle", "name": "x"}))
+    with pytest.raises(DataError, match=r"damaged \(it lacks its entry 'preset'\)"):
+        open_bundle(copied)
 
 
 def test_a_graph_that_is_not_there_is_named(tiny_bundle):
@@ -242,6 +246,20 @@ def test_nothing_is_overwritten_and_nothing_half_written_is_left(tiny_bundle, tm
         export_bundle(weights, tmp_path / "new")
     assert sorted(os.listdir(copied)) == before and open_bundle(copied)
     assert sorted(os.listdir(tmp_path)) == ["bundle", "other"]
+
+
+def test_a_bundle_is_replaced_as_a_whole_or_stays(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "old").touch()
+    with pytest.raises(KeyboardInterrupt), exporter._folder(tmp_path / "bundle") as folder:
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == ["bundle"] and os.listdir(tmp_path / "bundle") == ["old"]
+    with pytest.raises(FileNotFoundError), exporter._folder(tmp_path / "bundle") as folder:
+        folder.rmdir()  # so that it cannot take its place
+    assert os.listdir(tmp_path) == ["bundle"] and os.listdir(tmp_path / "bundle") == ["old"]
+    with exporter._folder(tmp_path / "bundle") as folder:
+        (folder / "new").touch()
+    assert os.listdir(tmp_path) == ["bundle"] and os.listdir(tmp_path / "bundle") == ["new"]
 
 
 def test_settings_that_make_no_sense_are_refused_before_work(tiny_bundle, tmp_path):

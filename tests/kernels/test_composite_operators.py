@@ -227,6 +227,7 @@ def test_bad_arrays_of_numpy_and_of_the_other_operations_are_refused():
         ((background, box[:1], 4, 4), r"image \(2, 3, 7, 9\), box \(1, 4\)"),
         ((background[0], box, 4, 4), r"image \(3, 7, 9\)"),
         ((background, box, 0, 4), "0 x 4 pixels"),
+        ((background, box, 4.0, 4), "expected whole numbers"),
         ((background.to(torch.uint8), box, 4, 4), "image is torch.uint8"),
     ]:
         with pytest.raises(ValueError, match=message):

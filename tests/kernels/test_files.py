@@ -7,7 +7,14 @@ import os
 import pytest
 
 from turncoat.kernels import ConfigError, DataError
-from turncoat.kernels.files import atomic_path, check_output_folder, content_hash, write_json, write_text
+from turncoat.kernels.files import (
+    atomic_path,
+    check_output_folder,
+    content_hash,
+    readable_by_all,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_appears_only_when_complete(tmp_path):
@@ -70,3 +77,11 @@ def test_an_output_folder_without_permission_is_refused(tmp_path, monkeypatch):
         check_output_folder(tmp_path / "run")
     with pytest.raises(ConfigError, match="no permission"):
         write_text(tmp_path / "a.txt", "x")
+
+
+def test_a_file_that_a_library_kept_to_its_owner_can_be_read_by_all(tmp_path):
+    path = tmp_path / "weights"
+    path.touch(0o600)
+    (tmp_path / "usual").touch()
+    readable_by_all(path)
+    assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode

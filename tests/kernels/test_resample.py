@@ -101,6 +101,18 @@ def test_uncrop_of_a_crop_is_the_image_inside_the_box():
     torch.testing.assert_close(again[inside], image[inside], atol=1e-9, rtol=0)
 
 
+@pytest.mark.parametrize("kind", [torch.tensor, np.array])
+def test_a_box_that_nothing_undoes_is_refused(kind):
+    for box, message in [
+        ([[1.0, 1.0, 0.0]], r"box \(1, 3\); expected box \(B, 4\)"),
+        ([1.0, 1.0, 0.0, 0.0], r"box \(4,\); expected"),
+        ([[1, 1, 0, 0]], "expected floating-point numbers"),
+        ([[1.0, 0.0, 0.0, 0.0]], r"box of \(1, 4\) has a scale of 0"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            invert_box(kind(box))
+
+
 def test_an_unknown_padding_is_refused():
     with pytest.raises(ValueError, match="'zeros' or 'border'"):
         resample(torch.rand(1, 1, 4, 4), torch.ones(1, 4), 2, 2, padding="reflect")

@@ -13,8 +13,8 @@ from turncoat.engine.runtime import available_backends, choices, choose, open_se
 from turncoat.engine.runtime.backends import Backend
 from turncoat.engine.runtime.torch_session import TorchSession
 from turncoat.export.bundle import open_bundle
+from turncoat.export.gpu import Gpu
 from turncoat.kernels import ConfigError, EngineError
-from turncoat.kernels.machine import fingerprint
 from turncoat.training.data import open_dataset
 
 
@@ -66,10 +66,11 @@ def pretended(monkeypatch):
     return use
 
 
-def verified(bundle, backend, passed, machine=None):
+def verified(bundle, backend, passed, machine=None, **facts):
     parity = bundle.info["parity"]
     reasons = [] if passed else ["attack gradient, clean: cosine 0.1"]
-    record = {"machine": machine or fingerprint(), "passed": passed, "reasons": reasons}
+    record = {"machine": machine or choices.this_machine(), "passed": passed, "reasons": reasons}
+    record |= {"precision": "float32", "frames": 128} | facts
     bundle.record(parity={**parity, backend: record})
 
 
@@ -106,19 +107,33 @@ def test_what_verify_recorded_on_this_machine_decides(copied, pretended, tmp_pat
     verified(copied, "quick", True)
     with open_session(copied, device="cpu", cache_folder=tmp_path) as session:
         assert session.remark.endswith("; verified.")
+    for few in ({"frames": 127}, {"precision": "bfloat16", "attack": None}):
+        verified(copied, "quick", True, **few)
+        with open_session(copied, device="cpu", cache_folder=tmp_path) as session:
+            assert "; a trial found" in session.remark, "that was no verification"
+
+
+def test_another_gpu_in_the_same_machine_is_another_machine(copied, monkeypatch):
+    verified(copied, "tensorrt", True)
+    assert choices.recorded(copied, "tensorrt") == (True, "")
+    for name in ("NVIDIA H200", "NVIDIA A100"):
+        monkeypatch.setattr(choices, "find_gpu", lambda name=name: Gpu(name, "sm90", "580.82.07"))
+        assert choices.recorded(copied, "tensorrt") == (None, "")
+        verified(copied, "tensorrt", True)
+        assert choices.recorded(copied, "tensorrt") == (True, "")
 
 
 def test_a_choice_is_remembered_until_something_that_decided_it_changes(copied, pretended, tmp_path, monkeypatch):
     opened = pretended(slow=(0.02, 0), quick=(0.0, 0))
     remarks = [open_session(copied, device="cpu", cache_folder=tmp_path).remark for _ in range(2)]
     assert opened == ["slow", "quick", "quick", "quick"] and remarks[0] == remarks[1]
-    assert fingerprint() in json.loads((copied.folder / "choices.json").read_text())
+    assert choices.this_machine() in json.loads((copied.folder / "choices.json").read_text())
     for again in (
         lambda: open_session(copied, device="cpu", cache_folder=tmp_path, purpose="predict"),
         lambda: open_session(copied, device="cpu", cache_folder=tmp_path, batch=1),
         lambda: (verified(copied, "slow", True), open_session(copied, device="cpu", cache_folder=tmp_path)),
         lambda: (
-            monkeypatch.setattr(choices, "fingerprint", lambda: "another machine"),
+            monkeypatch.setattr(choices, "fingerprint", lambda *gpu: "another machine"),
             open_session(copied, device="cpu", cache_folder=tmp_path),
         ),
     ):

@@ -209,6 +209,8 @@ def test_the_command_shows_the_worst_writes_a_page_and_says_no_by_its_exit_code(
     assert "clean" not in shown.split("Errors against")[0], "only the worst is shown"
     page = (tmp_path / "out" / "verify.md").read_text()
     assert "## torch-float32 (float32): passed" in page and "| attack gradient |" in page
+    asked = f"turncoat verify bundle --data {tiny_dataset.name} --frames 4 --attack-frames 4 --backend torch-float32"
+    assert f"- command: `{asked}`" in page and str(tmp_path) not in page
     with pytest.raises(SystemExit) as stop:
         main([*command, "--details", "--backend", ORT])
     assert "attack-b2" in capsys.readouterr().out
@@ -217,3 +219,26 @@ def test_the_command_shows_the_worst_writes_a_page_and_says_no_by_its_exit_code(
         main([*command[:-4], "--backend", ORT, "--out", str(tmp_path / "out")])
     assert stop.value.code == 1 and "failed" in capsys.readouterr().out
     assert "predict pose, mm (failed)" in (tmp_path / "out" / "verify.md").read_text()
+
+
+def test_what_cannot_be_verified_is_said_before_anything_is_computed(copied, tiny_dataset, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    before = (copied / "bundle.json").read_bytes()
+    command = ["verify", str(copied), "--data", str(tiny_dataset), "--device", "cpu"]
+    for more, message in [
+        (["--backend", "tensorrt-rtx"], "'tensorrt-rtx' cannot run: it needs a GPU"),
+        (["--backend", "abacus"], "'abacus' cannot run: there is none of that name; choose from torch-float32"),
+        (["--out", str(tmp_path / "file")], "is a file, not a folder"),
+    ]:
+        with pytest.raises(SystemExit) as stop:
+            main([*command, *more])
+        out, err = capsys.readouterr()
+        assert stop.value.code == 2 and out == "" and message in err and err.count("\n") == 1
+    assert (copied / "bundle.json").read_bytes() == before and (tmp_path / "file").read_text() == "mine"
+
+
+def test_every_batch_size_sees_every_frame_unless_a_quick_look_is_asked_for(copied, original, tiny_dataset):
+    bundle = open_bundle(copied)
+    for options, seen in (({}, {1: 6, 2: 6}), ({"quick": True}, {1: 4, 2: 6})):
+        found = verdict(bundle, original, tiny_dataset, frames=6, **options)
+        assert {check.rung: check.samples for check in found.checks if check.graph == "attack"} == seen
