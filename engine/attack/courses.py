@@ -11,8 +11,9 @@ from turncoat.engine.attack.settings import AttackSettings, Optimiser, code_budg
 from turncoat.engine.attack.starts import random_starts
 from turncoat.kernels.errors import ConfigError
 
-BUDGET_STEP = 0.25
-"""Length of a step of `budget-*`, in budgets; a budget beyond the natural ball counts as the ball's radius."""
+BUDGET_STEP = 1.0
+"""Length of a step of `budget-*`, in budgets; a budget beyond the natural ball counts as the ball's radius. Shorter steps
+find less, longer ones no more (docs/curves.md): projected, those are jumps to where the budget ends."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def radius_of(name: str, generator: Any, budget_factor: float = 1.0) -> float | 
 def budget_step(name: str, generator: Any, settings: AttackSettings) -> float | None:
     """Step size of `budget-*`, with which a step is `BUDGET_STEP` of its budget long; None of any other attack.
 
-    One of `natural`'s would jump from end to end of a small budget, and creep through a large one.
+    The length holds for `gradient` and `sign`, and is the largest of `adam`.
 
     Raises:
         ConfigError: weights without statistics.

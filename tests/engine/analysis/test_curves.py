@@ -161,10 +161,10 @@ def test_two_networks_are_compared_by_pairs(tmp_path: Path) -> None:
 
 def test_what_was_not_attacked_alike_is_not_compared(tmp_path: Path) -> None:
     a = write(tmp_path / "a", rows_of(6, line))
-    with pytest.raises(ConfigError, match="budget_iterations 60 .* 200"):
+    with pytest.raises(ConfigError, match=r"budget_iterations 60 .* 200"):
         compare_curves(a, write(tmp_path / "b", rows_of(6, line), budget_iterations=200))
     fewer = [row for row in rows_of(6, line) if row["setting"] != "budget-8"]
-    with pytest.raises(ConfigError, match="budgets 0, 1, 2, 4, 8 .* 0, 1, 2, 4;"):
+    with pytest.raises(ConfigError, match=r"budgets 0, 1, 2, 4, 8 .* 0, 1, 2, 4;"):
         compare_curves(a, write(tmp_path / "c", fewer, attacks=list(SETTINGS[:3])))
     with pytest.raises(DataError, match="no attack with a budget"):
         budget_curves(write_small_run(tmp_path / "d", [attacked(0)]))
