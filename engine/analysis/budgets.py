@@ -10,9 +10,9 @@ from turncoat.engine.attack.settings import AttackSettings, code_budget, colour_
 from turncoat.kernels.errors import ConfigError
 
 FAMILIES = ("codes", "colours")
-BUDGETS = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Of codes, where none are asked for: from a change that hardly moves anything to as far as two natural codes lie
-apart (docs/curves.md)."""
+BUDGETS = (2.0, 4.0, 8.0, 12.0, 16.0)
+"""Of codes, where none are asked for: from a change that hardly moves anything to further than two natural codes
+mostly lie apart (docs/curves.md)."""
 
 
 def budget_of(setting: str) -> tuple[str, float] | None:

@@ -13,7 +13,7 @@ from turncoat.kernels.errors import ConfigError
 
 BUDGET_STEP = 1.0
 """Length of a step of `budget-*`, in budgets; a budget beyond the natural ball counts as the ball's radius. Shorter
-steps find less, longer ones no more (docs/curves.md): projected, those are jumps to where the budget ends."""
+steps tend to find less, longer ones no more (docs/curves.md): projected, they are jumps to where the budget ends."""
 
 
 @dataclass(frozen=True)
