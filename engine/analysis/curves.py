@@ -61,7 +61,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Point:
-    """A budget: the mean error with its interval, the median, the share past the threshold."""
+    """A budget: the mean error with its interval, the median, the share past the threshold (none at 0, by choice)."""
 
     budget: float
     error_mm: Interval
@@ -322,7 +322,7 @@ def _curve(
             budget,
             bootstrap_mean(measured.error_mm[:, k], clusters),
             float(np.median(measured.error_mm[:, k])),
-            success_interval(measured.past[:, k], clusters),
+            success_interval(measured.past[:, k], clusters) if budget else Interval(0.0, 0.0, 0.0),
         )
         for k, budget in enumerate(budgets)
     )

@@ -18,7 +18,8 @@ AXIS = {
 
 
 def draw_curves(curves: Sequence[BudgetCurves], folder: Path) -> list[Path]:
-    """Write curves.png and curves.svg into the folder, which exists; bands are 95 % intervals, controls dashed."""
+    """Write curves.png and curves.svg into the folder, which exists; bands are the attacks' 95 % intervals, controls
+    are dashed."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -55,17 +56,18 @@ def _network(found: BudgetCurves, error: Any, success: Any, colour: str, mark: s
 
 
 def _line(axis: Any, curve: Curve, part: str, label: str, colour: str, mark: str | None) -> None:
-    """A curve with its band; dashed and without marks where it is a control's."""
+    """A curve with its band; dashed, without marks and band, where it is a control's."""
     budgets = [point.budget for point in curve.points]
     values = [getattr(point, part) for point in curve.points]
-    style = {"linestyle": "--", "linewidth": 1.2} if mark is None else {"marker": mark, "linewidth": 2, "markersize": 5}
+    style = (
+        {"linestyle": "--", "linewidth": 1.2}
+        if mark is None
+        else {"marker": mark, "linewidth": 2, "markersize": 5, "clip_on": False}
+    )
     axis.plot(budgets, [one.value for one in values], color=colour, label=label, zorder=3, **style)
-    known = [one.known or budget == 0 for budget, one in zip(budgets, values, strict=True)]
-    if all(known):
-        low = [one.low if one.known else one.value for one in values]
-        high = [one.high if one.known else one.value for one in values]
-        alpha = 0.08 if mark is None else 0.16
-        axis.fill_between(budgets, low, high, color=colour, alpha=alpha, linewidth=0, zorder=1)
+    if mark is not None and all(one.known for one in values):
+        low, high = ([getattr(one, side) for one in values] for side in ("low", "high"))
+        axis.fill_between(budgets, low, high, color=colour, alpha=0.16, linewidth=0, zorder=1)
 
 
 def _finish(found: Sequence[BudgetCurves], error: Any, success: Any) -> None:
