@@ -158,19 +158,19 @@ def bootstrap_mean_over_groups(
 def success_interval(
     hits: np.ndarray, clusters: Clusters | np.ndarray, *, draws: int = DRAWS, seed: int = 0
 ) -> Interval:
-    """A share of true `hits` (N,): on either side the wider of the bootstrap's bound over clusters and Wilson's.
+    """A share of true `hits` (N,), or a mean of shares: the wider of the bootstrap's bounds over clusters and Wilson's.
 
     Wilson's is of as many samples as there are clusters. Alone, the bootstrap is far too narrow near 0 and 1: of one
     success in a hundred it cannot know that the next hundred may have five, and of none it has no spread at all. Below
     `FEWEST` clusters Wilson's stands alone.
     """
-    hits = np.asarray(hits, dtype=bool)
+    hits = np.asarray(hits, dtype=np.float64)
 
     def beside(rate: float, count: int) -> tuple[float, float]:
         score = wilson(rate * count, count)
         return score.low, score.high
 
-    return share_interval(hits.astype(np.float64), clusters, beside, (0.0, 1.0), draws=draws, seed=seed)
+    return share_interval(hits, clusters, beside, (0.0, 1.0), draws=draws, seed=seed)
 
 
 def share_interval(
@@ -203,7 +203,7 @@ def share_interval(
 def paired_share_difference(
     a: np.ndarray, b: np.ndarray, clusters: Clusters | np.ndarray, *, draws: int = DRAWS, seed: int = 0
 ) -> Interval:
-    """Difference of two shares ``mean(b) - mean(a)`` of the same N samples (bool), with its interval.
+    """Difference of two shares ``mean(b) - mean(a)`` of the same N samples (bool, or shares), with its interval.
 
     On either side the wider of the bootstrap over clusters and Bonett and Price's interval for as many pairs as there
     are clusters: where hardly a pair differs, the bootstrap alone would be certain of what it cannot know.
@@ -211,12 +211,13 @@ def paired_share_difference(
     Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions based on
     paired data".
     """
-    a, b = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
+    moved = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
 
     def beside(_: float, pairs: int) -> tuple[float, float]:
-        return _bonett_price(float((a & ~b).mean()) * pairs, float((b & ~a).mean()) * pairs, pairs)
+        only_a, only_b = float((-moved).clip(min=0).mean()), float(moved.clip(min=0).mean())
+        return _bonett_price(only_a * pairs, only_b * pairs, pairs)
 
-    return share_interval(b.astype(np.float64) - a, clusters, beside, (-1.0, 1.0), draws=draws, seed=seed)
+    return share_interval(moved, clusters, beside, (-1.0, 1.0), draws=draws, seed=seed)
 
 
 def _bonett_price(only_a: float, only_b: float, pairs: int) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """What each appearance attack by name is: where it walks, how far, how long, and what it begins from."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,10 @@ from torch import Tensor
 from turncoat.engine.attack.settings import AttackSettings, Optimiser, code_budget
 from turncoat.engine.attack.starts import random_starts
 from turncoat.kernels.errors import ConfigError
+
+BUDGET_STEP = 1.0
+"""Length of a step of `budget-*`, in budgets; a budget beyond the natural ball counts as the ball's radius. Shorter
+steps tend to find less, longer ones no more (docs/curves.md): projected, they are jumps to where the budget ends."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,20 @@ def radius_of(name: str, generator: Any, budget_factor: float = 1.0) -> float | 
             "none; run `turncoat fit-regressor` on them, or attack with `paper`."
         )
     return None if name == "free" else budget_factor * float(statistics.radius_p99)
+
+
+def budget_step(name: str, generator: Any, settings: AttackSettings) -> float | None:
+    """Step size of `budget-*`, with which a step is `BUDGET_STEP` of its budget long; None of any other attack.
+
+    The length holds for `gradient` and `sign`, and is the largest of `adam`.
+
+    Raises:
+        ConfigError: weights without statistics.
+    """
+    budget, radius = code_budget(name), radius_of(name, generator, settings.budget_factor)
+    if budget is None or radius is None:
+        return None
+    return BUDGET_STEP * min(budget, radius) / math.sqrt(len(generator.statistics.mean))
 
 
 def plan_of(name: str, generator: Any, settings: AttackSettings, step_size: float) -> Plan:

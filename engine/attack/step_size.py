@@ -9,10 +9,11 @@ from torch import Tensor
 
 from turncoat.engine.attack.appearance import attack_codes
 from turncoat.engine.attack.block import Block
+from turncoat.engine.attack.courses import budget_step
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
-from turncoat.engine.attack.settings import AttackSettings, Optimiser, code_budget
+from turncoat.engine.attack.settings import AttackSettings, Optimiser
 from turncoat.training.checkpoint import find_weights, read_tensors, write_tensors
 
 # Raw codes differ tenfold in scale between channels and networks; whitened ones have unit variance.
@@ -39,7 +40,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Choice:
-    """A step size, and where it comes from: "given", "weights", or the split of the frames it was chosen on.
+    """A step size, and where it comes from: "given", "weights", "budget", or the split of the frames it was chosen on.
 
     optimiser: whose step it is. ladder: what the choice was made from.
     """
@@ -60,7 +61,8 @@ class Choice:
 
 
 def known_step_size(name: str, settings: AttackSettings, generator: Any) -> Choice | None:
-    """The step size that the settings give, or that was recorded with the weights; None if there is neither.
+    """The step size that the settings give, that was recorded with the weights, or that a budget asks for; None if
+    there is none.
 
     One that was recorded holds for the optimiser that it was chosen with. A random search, which only begins with it,
     takes whichever there is.
@@ -68,8 +70,8 @@ def known_step_size(name: str, settings: AttackSettings, generator: Any) -> Choi
     optimiser = settings.optimiser_of(name)
     if name in settings.step_size:
         return Choice(settings.step_size[name], "given", optimiser=optimiser)
-    if code_budget(name) is not None:  # walks as `natural` does
-        return known_step_size("natural", settings, generator)
+    if (size := budget_step(name, generator, settings)) is not None:
+        return Choice(size, "budget", optimiser=optimiser)
     recorded = (getattr(generator, "metadata", None) or {}).get("attack_step_size", {})
     if name not in recorded or optimiser not in ("random", recorded.get("optimiser", {}).get(name, "adam")):
         return None

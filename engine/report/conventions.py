@@ -152,6 +152,7 @@ def _origin(source: Any) -> str:
     return {
         "given": "given",
         "weights": "recorded with the weights",
+        "budget": "a share of the budget",
         "validation": "chosen on validation frames",
         "train": "chosen on training frames",
     }.get(str(source), str(source))
