@@ -12,7 +12,7 @@ from turncoat.engine.attack.block import Block
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
-from turncoat.engine.attack.settings import AttackSettings, Optimiser, code_budget
+from turncoat.engine.attack.settings import AttackSettings, Optimiser, bounds_of, is_smallest, is_towards
 from turncoat.training.checkpoint import find_weights, read_tensors, write_tensors
 
 # Raw codes differ tenfold in scale between channels and networks; whitened ones have unit variance.
@@ -68,8 +68,9 @@ def known_step_size(name: str, settings: AttackSettings, generator: Any) -> Choi
     optimiser = settings.optimiser_of(name)
     if name in settings.step_size:
         return Choice(settings.step_size[name], "given", optimiser=optimiser)
-    if code_budget(name) is not None:  # walks as `natural` does
-        return known_step_size("natural", settings, generator)
+    if bounds_of(name) != name:  # walks as that one does
+        like = settings.model_copy(update={"optimiser": {**settings.optimiser, bounds_of(name): optimiser}})
+        return known_step_size(bounds_of(name), like, generator)
     recorded = (getattr(generator, "metadata", None) or {}).get("attack_step_size", {})
     if name not in recorded or optimiser not in ("random", recorded.get("optimiser", {}).get(name, "adam")):
         return None
@@ -112,13 +113,15 @@ def choose_step_size(
     Args:
         pair: generator and target.
         admitted: frames that are not attacked later.
-        name: `paper`, `free` or `natural`.
+        name: of an attack on codes. For those towards a pose, and for the smallest change, `paper`, `free` or
+            `natural` is asked in their place.
         settings: of the attack; `step_size_iterations` bounds the steps made here, which are from the own codes.
         source: which split the frames are of, for the record.
         truth: not needed.
     """
-    optimiser: Optimiser = settings.optimiser_of(name)
-    optimiser = "adam" if optimiser == "random" else optimiser  # a search finds its own
+    mine: Optimiser = settings.optimiser_of(name)
+    optimiser: Optimiser = "adam" if mine == "random" else mine  # a search finds its own
+    name = bounds_of(name) if is_towards(name) or is_smallest(name) else name
     changes: dict[str, Any] = {
         "iterations": min(settings.iterations, settings.step_size_iterations),
         "restarts": 1,
@@ -130,7 +133,7 @@ def choose_step_size(
         for size in (GRADIENT_LADDER if optimiser == "gradient" else LADDERS.get(name, LADDERS["natural"]))
     )
     best = max(rungs, key=lambda rung: (rung.success, round(rung.mean_capped_mm), -rung.step_size))
-    return Choice(best.step_size, source, rungs, settings.optimiser_of(name))
+    return Choice(best.step_size, source, rungs, mine)
 
 
 def _rung(step_size: float, block: Block, threshold_mm: float) -> Rung:
