@@ -9,8 +9,8 @@ from torch import Tensor
 
 from turncoat.engine.attack.block import curves
 from turncoat.engine.attack.courses import Plan, plan_of
-from turncoat.engine.attack.floors import PictureFloor
 from turncoat.engine.attack.flight import Course, Flight, Landed, Rows, board
+from turncoat.engine.attack.floors import PictureFloor
 from turncoat.engine.attack.goals import at_start, goals_of
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import Outcome
@@ -220,7 +220,7 @@ class CodeFlight:
                 None if held < 0 else bool(held),
                 best,
                 ask.restart,
-                None if ask.plan.stop else best,
+                best if ended is not Outcome.FOOLED and (ask.plan.towards or not ask.plan.stop) else None,
             )
             if not self._again(ask, kept) and not (ask.plan.halvings and self._halve(ask, kept, x, ended)):
                 over.append(Done(ask.rider, ask.name))

@@ -19,6 +19,8 @@ from turncoat.kernels.skeleton import JOINTS
 from turncoat.kernels.skeleton import MIRROR as SIDES
 from turncoat.training.data import Dataset
 
+FILE = ".npy"
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -39,7 +41,8 @@ class Goal:
 
     def facts(self) -> dict[str, Any]:
         """As run.json keeps it."""
-        return {"said": self.said, "pose_mm": None if self.pose is None else self.pose.cpu().tolist()}
+        read = self.pose if self.said.endswith(FILE) else None  # a prediction follows from dataset and weights
+        return {"said": self.said, "pose_mm": None if read is None else read.cpu().tolist()}
 
 
 def mirrored(pose: Tensor) -> Tensor:
@@ -59,13 +62,13 @@ def find_goal(pair: Pair, data: Dataset, settings: AttackSettings) -> Goal | Non
         return None
     if said == MIRROR:
         return Goal(said, None)
-    if said.endswith(".npy"):
+    if said.endswith(FILE):
         return Goal(said, _of_file(Path(said)).to(pair.device))
     try:
         rows = data.rows([said])
     except TurncoatError as error:
         raise DataError(
-            f"`towards` is {said!r}, which is no sample of {data.folder}; expected one, a .npy file or {MIRROR!r}."
+            f"`towards` is {said!r}, which is no sample of {data.folder}; expected one, a {FILE} file or {MIRROR!r}."
         ) from error
     pictures, valid, _ = data.read_valid(rows)
     if not len(valid):
@@ -84,7 +87,8 @@ def _of_file(path: Path) -> Tensor:
         raise DataError(f"The goal {path} cannot be read as a pose ({error}); {expected}.") from error
     numbers = isinstance(pose, np.ndarray) and pose.dtype.kind in "fiu"
     if not numbers or pose.shape != (len(JOINTS), 3) or not np.isfinite(pose).all():
-        raise DataError(f"The goal {path} holds {getattr(pose, 'dtype', '?')} {getattr(pose, 'shape', '?')}; {expected}.")
+        found = f"{pose.dtype} {pose.shape}" if isinstance(pose, np.ndarray) else "no array"
+        raise DataError(f"The goal {path} holds {found}; {expected}.")
     return torch.from_numpy((pose - pose[:1]).astype(np.float32))
 
 

@@ -113,23 +113,28 @@ class AttackSettings(Settings):
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if not is_appearance(name) and not _COLOURS.fullmatch(name) and pixel_budget(name) is None:
-                known = ", ".join((*APPEARANCE_ATTACKS, "budget-4", *SMALLEST, *TOWARDS, *COLOUR_ATTACKS, *PIXEL_ATTACKS))
-                raise ValueError(f"there is no attack {name!r}; there are {known}")
+                known = (*APPEARANCE_ATTACKS, "budget-4", *SMALLEST, *TOWARDS, *COLOUR_ATTACKS, *PIXEL_ATTACKS)
+                raise ValueError(f"there is no attack {name!r}; there are {', '.join(known)}")
         if not value or len(set(value)) < len(value):
             raise ValueError("name at least one attack, and each only once")
         return value
 
     @model_validator(mode="after")
     def _fit_together(self) -> "AttackSettings":
-        goals, others = [name for name in self.attacks if is_towards(name)], {*self.attacks} - {*self.appearance_attacks}
+        goals = [name for name in self.attacks if is_towards(name)]
+        others = [name for name in self.attacks if not is_appearance(name)]
         if goals and self.towards is None:
-            raise ValueError(f"{goals[0]!r} drives towards a pose; say which by `towards`: a sample, a .npy file, {MIRROR}")
+            raise ValueError(
+                f"{goals[0]!r} drives towards a pose; say which by `towards`: a sample's id, a .npy file or {MIRROR!r}"
+            )
         if self.towards is not None and not goals:
-            raise ValueError(f"`towards` is {self.towards!r}, but no attack goes there; name one of {', '.join(TOWARDS)}")
+            raise ValueError(
+                f"`towards` is {self.towards!r}, but no attack goes there; name one of the attacks {', '.join(TOWARDS)}"
+            )
         floors = [name for name in ("psnr_floor", "ssim_floor") if getattr(self, name) is not None]
         if floors and others:
             raise ValueError(
-                f"{floors[0]} bounds attacks on the appearance code; {', '.join(sorted(others))} have budgets of their "
+                f"{floors[0]} bounds attacks on the appearance code; {', '.join(others)} have budgets of their "
                 "own, so attack by them in another run"
             )
         for name in self.appearance_attacks:
@@ -219,7 +224,9 @@ def family_of(name: str) -> str:
 
 def bounds_of(name: str) -> str:
     """The attack among `paper`, `free` and `natural` that walks where this attack on a code does."""
-    return name if name in APPEARANCE_ATTACKS else next((b for b in ("paper", "free") if name.endswith(f"-{b}")), "natural")
+    if name in APPEARANCE_ATTACKS:
+        return name
+    return next((bounds for bounds in ("paper", "free") if name.endswith(f"-{bounds}")), "natural")
 
 
 def code_budget(name: str) -> float | None:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from turncoat.engine.attack.appearance import space_of
+from turncoat.engine.attack.goals import find_goal
 from turncoat.engine.attack.outcomes import FAILED, Outcome
 from turncoat.engine.attack.pair import Pair
-from turncoat.engine.attack.settings import AttackSettings, colour_budget
+from turncoat.engine.attack.settings import AttackSettings, colour_budget, family_of, pixel_budget
 from turncoat.engine.attack.step_size import Choice, choose_step_size, known_step_size
 from turncoat.engine.runs import Run, RunWriter
 from turncoat.engine.runs.provenance import machine, versions
@@ -20,6 +21,7 @@ from turncoat.engine.sweep.admission import admit_rows
 from turncoat.engine.sweep.code_job import CodeJob
 from turncoat.engine.sweep.jobs import ColourJob, Job
 from turncoat.engine.sweep.networks import find_judge, pair_of
+from turncoat.engine.sweep.pixel_job import PixelJob
 from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
 from turncoat.kernels.device import exact_float32
 from turncoat.training.data import Dataset, open_dataset
@@ -76,10 +78,10 @@ def attack_dataset(
         identity |= {"materials": list(layers.materials), "garments": [bool(is_one) for is_one in layers.garment]}
     for name in settings.appearance_attacks:
         space_of(name, pair.generator, pair.device)  # says at once if the weights lack what it needs
+    goal = find_goal(pair, data, settings)
+    identity |= {"goal": goal.facts()} if goal is not None else {}
     parts = parts_of(rows)
-    families = [
-        job for job, names in ((CodeJob, settings.appearance_attacks), (ColourJob, settings.colour_attacks)) if names
-    ]
+    families: list[type[Job]] = [job for job in (CodeJob, ColourJob, PixelJob) if job.asked(settings)]
     writer = RunWriter.open(
         out,
         {
@@ -188,11 +190,13 @@ def _finish(writer: RunWriter, settings: AttackSettings, choices: dict[str, Choi
     run = Run(writer.folder, writer.info)
     attacks, failed = dict(writer.info.get("attacks", {})), set()  # samples, however many attacks they failed under
     for name in settings.attacks:
-        family = "appearance" if name in settings.appearance_attacks else "colours"
+        family = family_of(name)
         rows = run.rows(attack=family, setting=name)
         counts = Counter(rows["outcome"].tolist())
         checked = [held for held in rows["confirmed_first"].tolist() if held is not None]
-        budget = colour_budget(name) if family == "colours" else _radius(name, pair, settings)
+        budget: float | None = pixel_budget(name)
+        if family != "pixels":
+            budget = colour_budget(name) if family == "colours" else _radius(name, pair, settings)
         attacks[name] = {
             **attacks.get(name, {}),
             "attack": family,

@@ -63,9 +63,9 @@ class Landed(NamedTuple):
 
     @property
     def x(self) -> Tensor:
-        """(K, ...) last coordinates, or the strongest ones of rows that do not stop."""
-        stops = self.rows.course.stop.view(-1, *[1] * (self.rows.slots.x.ndim - 1))
-        return torch.where(stops, self.rows.slots.x, self.rows.kept_x)
+        """(K, ...) last coordinates, or the strongest ones of rows that keep them."""
+        keeps = self.rows.course.keeps.view(-1, *[1] * (self.rows.slots.x.ndim - 1))
+        return torch.where(keeps, self.rows.kept_x, self.rows.slots.x)
 
     @property
     def best(self) -> Tensor:
@@ -322,7 +322,7 @@ class Flight:
         why = past * PAST + (~finite) * NOT_FINITE + used_up * USED_UP + (size == 0) * FLAT
         halted = torch.where(moved, why.to(torch.uint8), rows.halted)
 
-        higher = moved & ~course.stop & finite & (measured > rows.best)
+        higher = moved & course.keeps & finite & (measured > rows.best)
         shape = (-1, *[1] * (slots.x.ndim - 1))
         rows = rows._replace(
             halted=halted,
