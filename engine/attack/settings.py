@@ -196,10 +196,7 @@ class AttackSettings(Settings):
 
     def steps_of(self, name: str) -> int:
         """Largest number of steps of one ascent of an attack."""
-        if code_budget(name) is not None:
-            return self.budget_iterations
-        known = {"colours": self.colour_iterations, "pixels": self.pixel_iterations}
-        return known.get(family_of(name), self.iterations)
+        return int(getattr(self, steps_setting(name)))
 
 
 def is_appearance(name: str) -> bool:
@@ -220,6 +217,13 @@ def is_smallest(name: str) -> bool:
 def family_of(name: str) -> str:
     """What an attack changes, as the column `attack` says it: appearance, colours or pixels."""
     return "appearance" if is_appearance(name) else "pixels" if name.startswith("pixels") else "colours"
+
+
+def steps_setting(name: str) -> str:
+    """The setting that holds the largest number of steps of one ascent of an attack."""
+    if code_budget(name) is not None:
+        return "budget_iterations"
+    return {"colours": "colour_iterations", "pixels": "pixel_iterations"}.get(family_of(name), "iterations")
 
 
 def bounds_of(name: str) -> str:
