@@ -30,8 +30,8 @@ class Pair:
         device: where both lie.
         precision: of the attack's steps, "float32" or "bfloat16". Everything outside `reduced` is float32.
         judge: a `PoseTarget` that nobody attacks and that is asked what it sees; None: there is none.
-        runtime: a `Session` that takes the generator's steps against itself in place of PyTorch; everything else, and
-            above all verification, stays with `generator` and `target`.
+        runtime: a `Session` that takes the generator's steps against itself in place of PyTorch, or the `PairStep` of
+            two; everything else, and above all verification, stays with `generator` and `target`.
     """
 
     generator: Any
@@ -62,7 +62,8 @@ class Pair:
         """`export.attack_step` in the pair's precision, or by its runtime where that holds the generator."""
         if self.runtime is not None and painter is self.generator:
             signs = torch.as_tensor(sign, dtype=torch.float32, device=self.device).expand(len(appearance))
-            return self.runtime.attack_step(appearance, canvas, reference, joint_weight, signs)
+            told = {"given": given} if given is not None and self.target is not self.generator else {}
+            return self.runtime.attack_step(appearance, canvas, reference, joint_weight, signs, **told)
         with self.reduced():
             target = guide(self.target, given)
             return attack_step(painter, target, appearance, canvas, reference, joint_weight, sign, objective=objective)

@@ -14,6 +14,7 @@ COLOUR_ATTACKS = ("colours-0.1", "colours-0.2", "colours-free")
 TOWARDS, SMALLEST = ("towards", "towards-free", "towards-paper"), ("smallest", "smallest-free")
 PIXEL_ATTACKS = ("pixels-8",)
 AUTO, MIRROR = "auto", "mirror"
+TORCH = "torch"
 
 Optimiser = Literal["adam", "sign", "gradient", "random"]
 OPTIMISERS: tuple[str, ...] = get_args(Optimiser)
@@ -69,6 +70,9 @@ class AttackSettings(Settings):
         pixel_iterations: number of steps of `pixels-*`; all are made, the strongest picture counts.
         precision: of the attack's steps. Admission and verification are always float32. `auto` is bfloat16 where the
             processor computes in it, else float32.
+        backend: what takes the steps of appearance attacks. `torch`: PyTorch eagerly, in `precision`; `auto`: the
+            fastest backend that is right on this machine; or one by name, `torch-compiled-bfloat16`,
+            `onnxruntime-cpu`, `tensorrt` ... (docs/runtime.md), in the precision that it has.
         batch: samples that are computed together, which is the number of slots in flight; changes speed only.
         look_every: steps between two looks at which samples are done; changes speed only, and only on GPUs.
         budget_iterations: steps of `budget-*`, all of which are made.
@@ -97,6 +101,7 @@ class AttackSettings(Settings):
     judge: str | None = AUTO
     objective: Objective = "squared"
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    backend: str = TORCH
     batch: int = Field(default=64, ge=1)
     look_every: int = Field(default=1, ge=1)
     budget_iterations: int = Field(default=60, ge=1)

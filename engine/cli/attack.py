@@ -12,11 +12,11 @@ from rich.table import Table
 
 from turncoat.engine.analysis.summary import Summary, summaries
 from turncoat.engine.attack import AttackSettings
-from turncoat.engine.cli.options import Optimisers, for_each, optimisers
+from turncoat.engine.cli.options import Optimisers, Ray, Workers, for_each, optimisers
 from turncoat.engine.cli.output import Output
-from turncoat.engine.sweep import Selection, attack_dataset
+from turncoat.engine.runs import Run
+from turncoat.engine.sweep import Selection, Shard, attack_dataset
 from turncoat.kernels.errors import ConfigError
-from turncoat.training.checkpoint import load_network
 
 
 def attack(
@@ -58,7 +58,10 @@ def attack(
     ] = None,
     objective: Annotated[str | None, typer.Option(help="squared (the paper's), mpjpe, n-mpjpe or pa-mpjpe.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Samples computed together.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="torch, auto (the fastest that is right here), or a backend by name.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Samples computed together: slots in flight.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of frames, draws and controls.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... Default: where the network lies.")] = None,
     judge: Annotated[
@@ -68,11 +71,14 @@ def attack(
     no_controls: Annotated[bool, typer.Option("--no-controls", help="Leave the controls out.")] = False,
     settings: Annotated[Path | None, typer.Option("--settings", help="TOML file of settings; options win.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the killed run in the folder.")] = False,
+    shard: Annotated[str | None, typer.Option(help="2/4: only the second of four shares; see turncoat merge.")] = None,
+    workers: Workers = 1,
+    ray: Ray = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
 ) -> None:
     """Attack a network by appearance alone, with controls beside it, and write a run folder.
 
-    Exit code 1 when samples failed: unreadable pictures, numbers that are not finite.
+    Exit code 1 when samples failed (unreadable pictures, numbers that are not finite) or parts are missing.
     """
     chosen = AttackSettings.load(
         settings,
@@ -89,6 +95,7 @@ def attack(
             "step_size": _sizes(step_size) if step_size else None,
             "objective": objective,
             "precision": precision,
+            "backend": backend,
             "batch": batch,
             "seed": seed,
             "device": device,
@@ -104,7 +111,6 @@ def attack(
         per_subject=per_subject,
     )
     output = Output(json)
-    generator = load_network(network)
     with ExitStack() as stack:
         bar: list[Callable[..., None]] = []
 
@@ -115,26 +121,39 @@ def attack(
             bar[0](done, total, **facts)
 
         run = attack_dataset(
-            generator,
+            network,
             dataset,
             chosen,
             out,
-            target=load_network(target) if target else None,
+            target=target,
             selection=selection,
             resume=resume,
+            shard=Shard.parse(shard) if shard else None,
+            workers=workers,
+            ray=ray,
             progress=advance,
             command=shlex.join(["turncoat", *sys.argv[1:]]),
         )
-    found = [one for name in selection.groups for one in summaries(run, group=name)]
-    for name in selection.groups:
+    conclude(run, output)
+
+
+def conclude(run: Run, output: Output) -> None:
+    """Show the tables of a run that has ended, and exit."""
+    groups, info = run.info["selection"]["groups"], run.info
+    found = [one for name in groups for one in summaries(run, group=name)]
+    for name in groups:
         output.show(_table(name, [one for one in found if one.group == name]))
-    failed = run.info["failed"]
-    output.show(
-        f"Run: {out}. Next: turncoat report {out}" + (f". {_counted(failed, 'sample')} failed." if failed else "")
-    )
-    output.finish({"run": str(out), "failed": failed, "attacks": run.info["attacks"],
-                   "summaries": [one.facts() for one in found]})  # fmt: skip
-    raise typer.Exit(1 if failed else 0)
+    failed, missing = info["failed"], info.get("missing", [])
+    if run.complete:
+        said = f"Next: turncoat report {run.folder}"
+    elif missing:
+        said = f"{_counted(len(missing), 'part')} could not be done. To try again: turncoat resume {run.folder}"
+    else:
+        said = f"It is {info['status']}. When all are: turncoat merge OUT SHARD..."
+    output.show(f"Run: {run.folder}. {said}" + (f". {_counted(failed, 'sample')} failed." if failed else ""))
+    output.finish({"run": str(run.folder), "status": info["status"], "failed": failed, "missing": missing,
+                   "attacks": info["attacks"], "summaries": [one.facts() for one in found]})  # fmt: skip
+    raise typer.Exit(1 if failed or missing else 0)
 
 
 def _sizes(pairs: list[str]) -> dict[str, float] | float | None:

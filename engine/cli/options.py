@@ -14,6 +14,14 @@ Optimisers = Annotated[
     ),
 ]
 
+Workers = Annotated[int, typer.Option(min=1, help="Processes that share the work on this machine.")]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="ADDRESS", help="Share the work over a Ray cluster: its address, auto, or local: start one."
+    ),
+]
+
 
 def for_each(option: str, pairs: list[str] | None, expected: str) -> dict[str, str] | str | None:
     """``["sign"]`` -> "sign"; ``["paper=adam", "natural=sign"]`` -> one for each; None and [] -> None.

@@ -16,11 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from turncoat.engine.runs.columns import COLUMNS, as_table
+from turncoat.engine.runs.lock import NAME as LOCK
+from turncoat.engine.runs.lock import RunLock
+from turncoat.engine.runs.same import differences, said
 from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.kernels.files import atomic_path, check_output_folder, write_json
 
 FORMAT = 1
-_MISSING = object()
+COMPLETE = "complete"
 
 
 class Run:
@@ -38,7 +41,7 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether every part of the plan was written."""
-        return bool(self.info["status"] == "complete")
+        return bool(self.info["status"] == COMPLETE)
 
     def table(self) -> pa.Table:
         """All rows, in the order of the plan.
@@ -48,7 +51,7 @@ class Run:
         """
         if self._table is None:
             parts = sorted((self.folder / "results").glob("part-*.parquet"))
-            self._table = pa.concat_tables([_read(part) for part in parts]) if parts else COLUMNS.empty_table()
+            self._table = pa.concat_tables([read_part(part) for part in parts]) if parts else COLUMNS.empty_table()
         return self._table
 
     def select(self, **where: Any) -> np.ndarray:
@@ -80,11 +83,46 @@ class Run:
         return {name: _column(chosen[name].combine_chunks()) for name in chosen.column_names}
 
 
-class RunWriter:
-    """A run folder that is being written, part by part."""
+class Parts:
+    """The results of a run folder, by part number; several processes may write different parts.
 
-    def __init__(self, folder: Path, info: dict[str, Any]) -> None:
-        self.folder, self.info = folder, info
+    Attributes:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def has(self, part: int) -> bool:
+        """Whether part number `part` is already there."""
+        return self.path(part).exists()
+
+    def write(self, part: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write part number `part` atomically."""
+        self.write_table(part, as_table(rows))
+
+    def write_table(self, part: int, table: pa.Table) -> None:
+        """Write part number `part` atomically, from a table of `COLUMNS`."""
+        with atomic_path(self.path(part)) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+    def log(self, **facts: Any) -> None:
+        """Add a line to log.jsonl: facts of progress, with the time."""
+        line = json.dumps({"at": _now(), **facts}) + "\n"
+        with open(self.folder / "log.jsonl", "ab", buffering=0) as file:
+            file.write(line.encode())  # one write: lines of several processes do not mix
+
+    def path(self, part: int) -> Path:
+        """The file of part number `part`."""
+        return self.folder / "results" / f"part-{part:05d}.parquet"
+
+
+class RunWriter(Parts):
+    """A run folder that is being written by this process alone, part by part. A context manager: leaving it lets go."""
+
+    def __init__(self, folder: Path, info: dict[str, Any], lock: RunLock) -> None:
+        super().__init__(folder)
+        self.info, self._lock = info, lock
 
     @classmethod
     def open(cls, folder: str | Path, facts: Mapping[str, Any], *, resume: bool = False) -> "RunWriter":
@@ -96,50 +134,38 @@ class RunWriter:
             resume: go on in `folder` if it holds a run; else it has to be empty.
 
         Raises:
-            ConfigError: the folder is not empty (without `resume`), cannot be written, or holds another run.
+            ConfigError: the folder is not empty (without `resume`), cannot be written, holds another run, or is being
+                written by another process.
         """
-        path = check_output_folder(folder, resume)
-        facts = json.loads(json.dumps(facts))  # as they will be read back: tuples are lists
-        there = path / "run.json"
-        if resume and there.exists():
-            info = _load(path)
-            _same_run(path, info, facts)
-            info["status"] = "running"
-        else:
-            if resume and any(path.iterdir()):
-                raise ConfigError(f"{path} holds no run to resume (it has no run.json); choose another folder.")
-            info = {"format": FORMAT, "kind": "attack", "status": "running", "created": _now(), "wall_s": 0.0, **facts}
-        (path / "results").mkdir(exist_ok=True)
-        writer = cls(path, info)
-        writer.save()
-        return writer
+        path = check_output_folder(folder, resume or _is_left_over(Path(folder)))
+        lock = RunLock.take(path)
+        try:
+            as_read_back = json.loads(json.dumps(facts))  # tuples are lists
+            writer = cls(path, _begin(path, as_read_back, resume), lock)
+            writer.save()
+            if not lock.real:
+                writer.log(warning="this file system knows no locks: another sweep in this folder would go unnoticed")
+            return writer
+        except BaseException:
+            lock.release()
+            raise
+
+    def __enter__(self) -> "RunWriter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
 
     def save(self, **changes: Any) -> None:
         """Change facts in run.json and write it."""
         self.info.update(changes)
         write_json(self.folder / "run.json", self.info)
 
-    def has(self, part: int) -> bool:
-        """Whether part number `part` is already there."""
-        return self._part(part).exists()
-
-    def write(self, part: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write part number `part` atomically."""
-        with atomic_path(self._part(part)) as temporary:
-            pq.write_table(as_table(rows), temporary, compression="zstd")
-
-    def log(self, **facts: Any) -> None:
-        """Add a line to log.jsonl: facts of progress, with the time."""
-        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps({"at": _now(), **facts}) + "\n")
-
-    def finish(self, **facts: Any) -> Run:
-        """Mark the run complete and open it for reading."""
-        self.save(status="complete", finished=_now(), **facts)
+    def finish(self, *, status: str = COMPLETE, **facts: Any) -> Run:
+        """Mark the run complete, or say what else it is; let go of the folder and open it for reading."""
+        self.save(status=status, finished=_now(), **facts)
+        self._lock.release()
         return Run(self.folder, self.info)
-
-    def _part(self, part: int) -> Path:
-        return self.folder / "results" / f"part-{part:05d}.parquet"
 
 
 def open_run(folder: str | Path) -> Run:
@@ -166,55 +192,59 @@ def _load(path: Path) -> dict[str, Any]:
     return info
 
 
+def _begin(path: Path, facts: dict[str, Any], resume: bool) -> dict[str, Any]:
+    """What run.json holds of the run that is started, or gone on with, in a locked folder."""
+    if (path / "run.json").exists():
+        if not resume:  # it was begun between the look at the folder and the lock
+            raise ConfigError(f"The output folder {path} is not empty; choose another, or resume what is there.")
+        info = _load(path)
+        _same_run(path, info, facts)
+        for name in ("finished", "missing"):
+            info.pop(name, None)
+    elif not _is_left_over(path):
+        raise ConfigError(f"{path} holds no run to resume (it has no run.json); choose another folder.")
+    else:
+        info = {"format": FORMAT, "kind": "attack", "status": "running", "created": _now(), "wall_s": 0.0, **facts}
+    (path / "results").mkdir(exist_ok=True)
+    for torn in (*path.glob(".tmp-*"), *(path / "results").glob(".tmp-*")):
+        torn.unlink(missing_ok=True)  # of a writer that was killed: nobody else writes here
+    return {**info, "status": "running"}
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a folder holds nothing but what a writer leaves that was killed before run.json was there."""
+    try:
+        names = {one.name for one in path.iterdir() if not one.name.startswith(".tmp-")} - {LOCK}
+        return not names or (names == {"results"} and not any((path / "results").iterdir()))
+    except OSError:
+        return False  # there is no such folder, or none that can be read: whoever needs it says so
+
+
 def _same_run(path: Path, info: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Refuse to mix two runs in one folder."""
-    for name, value in facts.items():
-        there = info.get(name, _MISSING)
-        if there == value or name in ("command", "versions", "machine"):
-            continue
-        if isinstance(value, dict) and isinstance(there, dict):
-            keys = [key for key in {**value, **there} if value.get(key, _MISSING) != there.get(key, _MISSING)]
-            keys = [key for key in keys if (name, key) not in _MAY_DIFFER]
-            if not keys:
-                continue
-            key = keys[0]
-            raise ConfigError(
-                f"{path} holds a run with another {name} {key} ({there.get(key)!r}, now "
-                f"{value.get(key)!r}); give the same one to resume, or another folder."
-            )
+    found = differences(info, facts)
+    if found:
         raise ConfigError(
-            f"{path} holds a run with another {name} ({_shown(there)}, now {_shown(value)}); give the same one to "
-            "resume, or another folder."
+            f"{path} holds a run with another {said(found)}; give the same to resume it, or choose another folder."
         )
 
 
-def _shown(value: Any) -> str:
-    """A fact as a sentence shows it; of a network, its name."""
-    if value is _MISSING:
-        return "none"
-    return repr(value["name"]) if isinstance(value, dict) and "name" in value else repr(value)
+def read_part(part: Path, columns: Sequence[str] = COLUMNS.names) -> pa.Table:
+    """Columns of one part; those that an older version did not write are null.
 
-
-# These change how fast a run goes, or where things lie, not what comes out.
-_MAY_DIFFER = {
-    ("settings", "batch"),
-    ("settings", "device"),
-    ("dataset", "folder"),
-    ("generator", "path"),
-    ("target", "path"),
-    ("judge", "path"),
-}
-
-
-def _read(part: Path) -> pa.Table:
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
-        table = pq.read_table(part)
-    except (OSError, pa.ArrowException) as error:
+        there = set(pq.read_schema(part).names)
+        # As one file: a folder's name may hold an equals sign, which means something to datasets of many files.
+        table = pq.read_table(part, columns=[name for name in columns if name in there], partitioning=None)
+    except (OSError, ValueError) as error:
         raise DataError(f"{part} cannot be read ({error}); delete it and resume the run.") from error
-    missing = [name for name in COLUMNS.names if name not in table.column_names]
-    for name in missing:
-        table = table.append_column(COLUMNS.field(name), pa.nulls(len(table), COLUMNS.field(name).type))
-    return table.select(COLUMNS.names)
+    for name in columns:
+        if name not in there:
+            table = table.append_column(COLUMNS.field(name), pa.nulls(len(table), COLUMNS.field(name).type))
+    return table.select(columns)
 
 
 def _column(array: pa.Array) -> np.ndarray:

@@ -33,6 +33,7 @@ class PairStep:
 
     Attributes:
         backend: "generator's + target's", or one name if it is the same.
+        batches: rungs of the ladder that both run at; None: any batch, or none in common.
         fused: whether the whole step of one network is used; None: not decided yet, the first batch decides.
 
     Raises:
@@ -51,6 +52,9 @@ class PairStep:
         same = generator.bundle.weights_hash == target.bundle.weights_hash and generator.bundle.weights_hash != ""
         self.fused: bool | None = None if generator is target or same else False
         self._guides = told(generator.bundle)
+        ladders = [set(session.batches) for session in (generator, target) if session.batches]
+        common = set.intersection(*ladders) if ladders else set()
+        self.batches: tuple[int, ...] | None = tuple(sorted(common)) or None
 
     def attack_step(
         self,

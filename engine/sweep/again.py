@@ -24,7 +24,7 @@ def place_of_run(
     """``folder/run-XXXXXXXX`` for an attack on `network` by itself; device and batch, which decide nothing, are out."""
     decides = [
         VERSION,
-        settings.model_dump(mode="json", exclude={"device", "batch", "precision"}),
+        settings.model_dump(mode="json", exclude={"device", "batch", "look_every", "precision"}),
         choose_precision(settings.precision, choose_device(settings.device, network)),
         vars(selection),
         dataset.info.get("fingerprint"),

@@ -8,6 +8,7 @@ import torch
 
 from turncoat.engine.attack.pair import Pair, choose_device
 from turncoat.engine.attack.settings import AUTO, AttackSettings
+from turncoat.export.bundle import is_bundle, open_bundle
 from turncoat.kernels.device import choose_precision
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.checkpoint import load_network, shipped_weights
@@ -96,7 +97,7 @@ def _freeze(network: Any, device: torch.device) -> None:
 def _loaded(network: Any) -> tuple[Any, str | None]:
     """The network, and the path it came from if it came from one."""
     if isinstance(network, (str, Path)):
-        network = load_network(network)
+        network = open_bundle(network).network if is_bundle(network) else load_network(network)
     path = getattr(network, "path", None)
     return network, str(path) if path and Path(path).name else None
 

@@ -1,34 +1,31 @@
 """Attacking a dataset: from a network and a folder of frames to a run folder."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from turncoat.engine.attack.appearance import space_of
-from turncoat.engine.attack.goals import find_goal
-from turncoat.engine.attack.outcomes import FAILED, Outcome
-from turncoat.engine.attack.pair import Pair
-from turncoat.engine.attack.settings import AttackSettings, colour_budget, family_of, pixel_budget
+from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.step_size import Choice, choose_step_size, known_step_size
 from turncoat.engine.runs import Run, RunWriter
-from turncoat.engine.runs.provenance import machine, versions
 from turncoat.engine.sweep.admission import admit_rows
-from turncoat.engine.sweep.code_job import CodeJob
-from turncoat.engine.sweep.jobs import ColourJob, Job
-from turncoat.engine.sweep.networks import find_judge, pair_of
-from turncoat.engine.sweep.pixel_job import PixelJob
-from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
+from turncoat.engine.sweep.finish import finish
+from turncoat.engine.sweep.jobs import Advance, Job
+from turncoat.engine.sweep.networks import pair_of
+from turncoat.engine.sweep.plan import Selection, validation_rows
+from turncoat.engine.sweep.prepare import Asked, Sweep, prepare
+from turncoat.engine.sweep.progress import Bar, Progress, Recorder
+from turncoat.engine.sweep.shards import Shard
 from turncoat.kernels.device import exact_float32
+from turncoat.kernels.errors import ConfigError
 from turncoat.training.data import Dataset, open_dataset
-from turncoat.training.encoding import check_frame_size
-from turncoat.training.networks import Disentangled
 
-Progress = Callable[..., None]
+Throughput = dict[str, tuple[int, float]]
+"""Of every attack: samples really attacked, and the seconds that they took."""
 
 
 @exact_float32()
@@ -42,6 +39,9 @@ def attack_dataset(
     judge: Any = None,
     selection: Selection | None = None,
     resume: bool = False,
+    shard: Shard | None = None,
+    workers: int = 1,
+    ray: str | None = None,
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Run:
@@ -56,48 +56,105 @@ def attack_dataset(
         judge: a network that is asked whether it still sees the old pose, likewise; None: what `settings.judge` says.
         selection: which frames; the default is 100 held-out frames of every training subject, everyday and acrobatic.
         resume: go on with a killed run in `out`; it ends with the same table as an undisturbed one.
+        shard: do only this shard's parts; `merge_shards` makes one run of all shards.
+        workers: processes that share the parts. More than one needs a main module that may be imported again
+            (``if __name__ == "__main__"``).
+        ray: address of a Ray cluster whose actors share the parts, or `local`: start Ray on this machine.
         progress: called as ``progress(done, total, **facts)`` once the input is found to be good, and after each
             attack on a batch; counts samples, once for every attack on them.
         command: command line to record.
 
     Raises:
-        ConfigError: `out` holds something else, settings do not fit the network.
+        ConfigError: `out` holds something else or is being written by another process, settings do not fit the
+            network, networks cannot be sent to workers.
         DataError: dataset or weights cannot be read, or hold too few frames.
+        EngineError: Ray is asked for and cannot be used.
     """
-    settings = settings or AttackSettings()
-    selection = selection or Selection()
-    data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    pair, identity = pair_of(network, target, settings)
-    for one in (pair.generator, pair.target):
-        if isinstance(one, Disentangled):
-            check_frame_size(one, data)
-    pair, identity["judge"] = find_judge(pair, judge, settings, data)
-    rows = selection.rows(data, settings.seed)
-    if settings.colour_attacks:
-        layers = data.layers(rows[:1])
-        identity |= {"materials": list(layers.materials), "garments": [bool(is_one) for is_one in layers.garment]}
-    for name in settings.appearance_attacks:
-        space_of(name, pair.generator, pair.device)  # says at once if the weights lack what it needs
-    goal = find_goal(pair, data, settings)
-    identity |= {"goal": goal.facts()} if goal is not None else {}
-    parts = parts_of(rows)
-    families: list[type[Job]] = [job for job in (CodeJob, ColourJob, PixelJob) if job.asked(settings)]
-    writer = RunWriter.open(
-        out,
-        {
-            "settings": settings.model_dump(mode="json"),
-            "selection": selection.facts(data, rows),
-            "dataset": _dataset_facts(data),
-            **identity,
-            "backend": pair.backend,
-            "parts": len(parts) * len(families),
-            "command": command,
-            "versions": versions(),
-            "machine": machine(str(pair.device)),
-        },
-        resume=resume,
-    )
-    return _sweep(writer, pair, data, rows, parts, families, settings, progress)
+    if workers < 1:
+        raise ConfigError(f"The number of workers is {workers}; it has to be at least 1.")
+    asked = Asked(network, dataset, settings or AttackSettings(), target, judge, selection or Selection())
+    with prepare(asked) as sweep:
+        facts, numbers = sweep.described(command), list(sweep.numbers)
+        if shard is not None:
+            facts, numbers = facts | {"shard": shard.facts()}, shard.numbers(len(numbers))
+        with RunWriter.open(out, facts, resume=resume) as writer:
+            missing = [number for number in numbers if not writer.has(number)]
+            bar = Bar(progress, sweep.steps(numbers))
+            bar.skip(sweep.steps(numbers) - sweep.steps(missing))
+            if sweep.remark:
+                writer.save(backend_remark=sweep.remark)
+            choices = _step_sizes(writer, sweep)
+            if missing:
+                recorder = Recorder(writer)
+                done = _spread(writer, recorder, sweep, asked, missing, choices, workers, ray, bar)
+                _add_throughput(writer, done)
+                recorder.tick(every_s=0)
+            return finish(writer, sweep, numbers)
+
+
+class Sink(Protocol):
+    """Where the parts of a sweep go."""
+
+    def write(self, part: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take the rows of part number `part`, which is complete with them."""
+
+    def log(self, **facts: Any) -> None:
+        """Take facts of progress."""
+
+
+def do_parts(
+    sweep: Sweep, choices: dict[str, Choice], jobs: dict[str, Job], numbers: Sequence[int], sink: Sink, advance: Advance
+) -> None:
+    """Do the parts of these numbers. Samples of several parts share the slots, and a part goes out once it is complete.
+
+    Args:
+        choices: step sizes of the appearance attacks.
+        jobs: families that were set up already, by name; those that are needed are added.
+        sink: gets every part as soon as it is complete.
+        advance: called after each attack on samples.
+    """
+    for number, family in enumerate(sweep.families):
+        first = number * len(sweep.parts)
+        missing = [k for k in numbers if k // len(sweep.parts) == number]
+        if not missing:
+            continue
+        job = jobs.get(family.name) or family(sweep.pair, sweep.data, sweep.settings, choices, sweep.subjects)
+        jobs[family.name], clock = job, time.monotonic()
+        for k, found in job.parts(((k, sweep.parts[k - first]) for k in missing), advance):
+            sink.write(k, found)
+            now = time.monotonic()
+            sink.log(family=family.name, parts=[k], samples=len(sweep.rows_of(k)), seconds=round(now - clock, 3))
+            clock = now
+
+
+def throughput_of(jobs: Iterable[Job]) -> Throughput:
+    """What the jobs of one process have measured so far."""
+    return {name: found for job in jobs for name, found in job.throughput.items()}
+
+
+def _spread(
+    writer: RunWriter,
+    recorder: Recorder,
+    sweep: Sweep,
+    asked: Asked,
+    missing: list[int],
+    choices: dict[str, Choice],
+    workers: int,
+    ray: str | None,
+    bar: Bar,
+) -> list[Throughput]:
+    """Do the missing parts, here or in other processes; one throughput a process."""
+    if ray is not None:
+        from turncoat.engine.sweep.ray_pool import run_on_ray
+
+        return run_on_ray(ray, writer, recorder, sweep, asked, missing, choices, workers if workers > 1 else None, bar)
+    if workers > 1:
+        from turncoat.engine.sweep.workers import run_workers
+
+        return run_workers(writer, recorder, sweep, asked, missing, choices, workers, bar)
+    jobs: dict[str, Job] = {}
+    do_parts(sweep, choices, jobs, missing, recorder, bar.advance)
+    return [throughput_of(jobs.values())]
 
 
 @exact_float32()
@@ -126,99 +183,9 @@ def step_sizes_of(
     return choices
 
 
-def _sweep(
-    writer: RunWriter,
-    pair: Pair,
-    data: Dataset,
-    rows: np.ndarray,
-    parts: list[np.ndarray],
-    families: Sequence[type[Job]],
-    settings: AttackSettings,
-    progress: Progress | None,
-) -> Run:
-    """Do the parts that are not there yet."""
-    started, before = time.monotonic(), float(writer.info["wall_s"])
-    subjects = tuple(sorted(set(data.column("subject")[rows].tolist())))
-    bar = _Bar(progress, len(rows) * len(settings.attacks))
-    choices = _step_sizes(writer, pair, data, rows, settings)
-    for number, family in enumerate(families):
-        job: Job | None = None
-        missing = [k for k in range(len(parts)) if not writer.has(number * len(parts) + k)]
-        bar.skip(sum(len(part) for part in parts) - sum(len(parts[k]) for k in missing), len(family.asked(settings)))
-        if missing:
-            job, clock = family(pair, data, settings, choices, subjects), time.monotonic()
-            for k, found in job.parts(((k, parts[k]) for k in missing), bar.advance):
-                writer.write(number * len(parts) + k, found)
-                now = time.monotonic()
-                writer.log(
-                    family=family.name,
-                    parts=[number * len(parts) + k],
-                    samples=len(parts[k]),
-                    seconds=round(now - clock, 3),
-                )
-                writer.save(wall_s=round(before + now - started, 3))
-                clock = now
-        if job is not None:
-            _add_throughput(writer, job.throughput)
-    return _finish(writer, settings, choices, pair)
-
-
-class _Bar:
-    """Counts samples, once for every attack on them, and tells whoever asked."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
-        self._tell()
-
-    def skip(self, samples: int, attacks: int) -> None:
-        """Samples that an earlier start of this run has done."""
-        self._done += samples * attacks
-        self._tell()
-
-    def advance(self, samples: int, attack: str) -> None:
-        """So many more samples went through `attack`."""
-        self._done += samples
-        self._tell(attack=attack)
-
-    def _tell(self, **facts: Any) -> None:
-        if self._progress is not None:
-            self._progress(self._done, self._total, **facts)
-
-
-def _finish(writer: RunWriter, settings: AttackSettings, choices: dict[str, Choice], pair: Pair) -> Run:
-    """Count outcomes by attack, and close the run."""
-    run = Run(writer.folder, writer.info)
-    attacks, failed = dict(writer.info.get("attacks", {})), set()  # samples, however many attacks they failed under
-    for name in settings.attacks:
-        family = family_of(name)
-        rows = run.rows(attack=family, setting=name)
-        counts = Counter(rows["outcome"].tolist())
-        checked = [held for held in rows["confirmed_first"].tolist() if held is not None]
-        budget: float | None = pixel_budget(name)
-        if family != "pixels":
-            budget = colour_budget(name) if family == "colours" else _radius(name, pair, settings)
-        attacks[name] = {
-            **attacks.get(name, {}),
-            "attack": family,
-            "budget": budget,
-            "controls": sorted(set(run.rows(attack="control", setting=name)["control"].tolist())),
-            "rows": len(rows["outcome"]),
-            "outcomes": {outcome.value: counts[outcome.value] for outcome in Outcome if counts[outcome.value]},
-            "confirmed_first": float(np.mean(checked)) if checked else None,
-        }
-        lost = np.isin(rows["outcome"], [outcome.value for outcome in FAILED])
-        failed |= set(rows["sample_id"][lost].tolist())
-    return writer.finish(attacks=attacks, failed=len(failed))
-
-
-def _radius(name: str, pair: Pair, settings: AttackSettings) -> float | None:
-    return space_of(name, pair.generator, pair.device, settings.budget_factor)[1]
-
-
-def _step_sizes(
-    writer: RunWriter, pair: Pair, data: Dataset, rows: np.ndarray, settings: AttackSettings
-) -> dict[str, Choice]:
+def _step_sizes(writer: RunWriter, sweep: Sweep) -> dict[str, Choice]:
     """Step sizes of the appearance attacks: those of an earlier start of this run, given, recorded, or chosen now."""
+    settings, pair, data = sweep.settings, sweep.pair, sweep.data
     choices, admitted, source, alone = {}, None, "", pair
     attacks = dict(writer.info.get("attacks", {}))
     for name in settings.appearance_attacks:
@@ -230,7 +197,7 @@ def _step_sizes(
         choice = known_step_size(name, settings, pair.generator)
         if choice is None:
             if admitted is None:
-                chosen, source = validation_rows(data, settings.step_size_frames, settings.seed, rows)
+                chosen, source = validation_rows(data, settings.step_size_frames, settings.seed, sweep.rows)
                 alone = replace(pair, judge=None)  # nobody asks what the judge sees of these
                 admitted = admit_rows(alone, data, chosen, settings.batch)[0]
             writer.log(choosing_step_size_of=name, frames=len(admitted.error_initial))
@@ -241,14 +208,10 @@ def _step_sizes(
     return choices
 
 
-def _add_throughput(writer: RunWriter, throughput: dict[str, tuple[int, float]]) -> None:
-    """Note frames a second of every attack: samples really attacked over the seconds they took, in this process."""
+def _add_throughput(writer: RunWriter, processes: Sequence[Throughput]) -> None:
+    """Note frames a second of every attack: samples really attacked over seconds they took, added over processes."""
     attacks = dict(writer.info.get("attacks", {}))
-    for name, (samples, seconds) in throughput.items():
-        attacks[name] = {**attacks.get(name, {}), "frames_per_s": round(samples / seconds, 3) if seconds > 0 else None}
+    for name in {name: None for process in processes for name in process}:
+        rates = [process[name][0] / process[name][1] for process in processes if process.get(name, (0, 0.0))[1] > 0]
+        attacks[name] = {**attacks.get(name, {}), "frames_per_s": round(sum(rates), 3) if rates else None}
     writer.save(attacks=attacks)
-
-
-def _dataset_facts(data: Dataset) -> dict[str, Any]:
-    known = {name: data.info.get(name) for name in ("name", "recipe", "preset", "fingerprint", "bytes_hash")}
-    return {"folder": str(data.folder), **known, "frame_size": data.size}
