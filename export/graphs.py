@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from turncoat.export.attack_step import Objective, Unpainted, attack_step
+from turncoat.export.attack_step import IN_GRAPHS, Objective, Unpainted, attack_step
+from turncoat.kernels.errors import ConfigError
 from turncoat.training.networks import Canvas, Codes, Given
 
 FORWARD = ("predict", "encode", "canvas", "decode", "paint")
@@ -56,7 +57,16 @@ class Graph:
 
 
 def graphs_of(network: Any, *, objective: Objective = "squared", precision: str = "fp32") -> list[Graph]:
-    """All graphs that a folded network (`export.fold`) can be exported as."""
+    """All graphs that a folded network (`export.fold`) can be exported as.
+
+    Raises:
+        ConfigError: an objective that graphs are not written for.
+    """
+    if objective not in IN_GRAPHS:
+        raise ConfigError(
+            f"Gradients of the objective {objective!r} are not written into graphs; expected "
+            f"{' or '.join(IN_GRAPHS)}, or attack with PyTorch itself, without a backend."
+        )
     return _Builder(network, objective, LOSS_SCALE[precision]).graphs()
 
 

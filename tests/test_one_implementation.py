@@ -11,15 +11,19 @@ OPERATIONS = ("composite", "pose_error", "recompose", "resample")
 CALLERS = {
     "engine/analysis/soundness/gradient.py": {"pose_error"},
     "engine/analysis/transfer/seen.py": {"pose_error"},  # what others see of an attack
-    "engine/attack/ascent.py": {"pose_error"},
     "engine/attack/colours.py": {"pose_error", "recompose"},
     "engine/attack/controls.py": {"pose_error"},
+    "engine/attack/flight/flight.py": {"pose_error"},  # every attack step
+    "engine/attack/goals.py": {"pose_error"},
     "engine/attack/measure.py": {"pose_error"},  # admission, verification, what runs record
     "engine/attack/pictures.py": {"recompose"},  # what a report shows
+    "engine/attack/pixels.py": {"pose_error"},
     "engine/attack/similarity.py": {"resample"},
+    "engine/attack/verified.py": {"pose_error"},
     "engine/latency/kernels.py": {"composite", "pose_error"},
     "engine/runtime/split.py": {"composite"},  # the joint of generator and target
     "engine/runtime/trial.py": {"pose_error"},
+    "export/attack_step.py": {"pose_error"},  # aligned objectives
     "training/evaluate.py": {"pose_error"},
     "training/evaluation/pictures.py": {"composite", "pose_error", "resample"},
     "training/evaluation/poses.py": {"pose_error"},

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from turncoat.engine.analysis.summary import summaries
+from turncoat.engine.attack.settings import family_of
 from turncoat.engine.runs import Run, open_run
 from turncoat.kernels.errors import DataError
 
@@ -49,8 +50,8 @@ def _numbers(source: Run | str | Path, weights_hash: str) -> dict[str, Any]:
 
 def _beside(control: str, attack: str) -> bool:
     """Whether a control of this setting stands beside an attack of that."""
-    family = "colours" if attack.startswith("colours") else "codes"
-    return control in (attack, family)
+    family = family_of(attack)
+    return control in (attack, "codes" if family == "appearance" else family)
 
 
 _KEPT = (

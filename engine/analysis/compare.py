@@ -16,6 +16,7 @@ from turncoat.engine.analysis.intervals import Clusters, Interval, bootstrap_mea
 from turncoat.engine.analysis.members import name_of
 from turncoat.engine.analysis.paired import mcnemar, paired_difference, paired_share_difference, swap_test
 from turncoat.engine.attack.outcomes import ATTACKED, FAILED, Outcome
+from turncoat.engine.attack.settings import steps_setting
 from turncoat.engine.runs import Run, open_run
 from turncoat.kernels.errors import ConfigError, DataError
 
@@ -212,7 +213,7 @@ def compare_runs(
 
 def _check_comparable(a: Run, b: Run, settings: Sequence[str]) -> None:
     """Refuse, in a sentence, to compare attacks that were not alike."""
-    steps = ["colour_iterations" if name.startswith("colours") else "iterations" for name in settings]
+    steps = [steps_setting(name) for name in settings]
     for names in (("threshold_mm", "threshold_mm"), (steps[0], steps[1]), ("objective", "objective")):
         one, other = (run.info["settings"].get(name) for run, name in zip((a, b), names, strict=True))
         if one != other:

@@ -9,6 +9,7 @@ import numpy as np
 from turncoat.engine.analysis.intervals import Clusters, Interval, bootstrap_mean, clusters_of, success_interval
 from turncoat.engine.analysis.paired import paired_difference, paired_share_difference
 from turncoat.engine.attack.outcomes import Outcome
+from turncoat.engine.attack.settings import family_of
 from turncoat.engine.runs import Run
 
 Rows = Mapping[str, np.ndarray]
@@ -120,7 +121,7 @@ def _paired(
 
 def _family(setting: str) -> str:
     """The setting that controls carry which depend on no attack."""
-    return "colours" if setting.startswith("colours") else "codes"
+    return {"appearance": "codes"}.get(family_of(setting), family_of(setting))
 
 
 def _floats(rows: Rows) -> np.ndarray:

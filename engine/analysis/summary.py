@@ -7,6 +7,7 @@ import numpy as np
 
 from turncoat.engine.analysis.intervals import Interval, bootstrap_mean, clusters_of, success_interval
 from turncoat.engine.attack.outcomes import ATTACKED, FAILED, Outcome
+from turncoat.engine.attack.settings import is_smallest
 from turncoat.engine.runs import Run
 
 Rows = dict[str, np.ndarray]
@@ -32,6 +33,9 @@ class Summary:
             error_n_mm, error_pa_mm, error_from_synthesis_mm, error_gt_clean_mm, error_gt_attacked_mm: means (median).
         judge_error_initial_mm, judge_error_mm: means of what the judge says of the unattacked synthesis and of the
             changed frame; None without a judge.
+        error_goal_initial_mm, error_goal_mm: means of the distance to the pose that the attack drives to; None where
+            there is none.
+        smallest: median of the smallest shifts that fooled, over the frames that were; None unless looked for.
         iterations: quantiles 10, 50, 90 % of the fooled frames' iterations; None if no frame was fooled.
         mahalanobis, mahalanobis_start: median distance of attacked and of own codes; None without statistics.
         psnr_db, ssim, mse_mean, mse_sum: means, attacked against unattacked synthesis.
@@ -63,6 +67,9 @@ class Summary:
     error_gt_attacked_mm: float
     judge_error_initial_mm: float | None
     judge_error_mm: float | None
+    error_goal_initial_mm: float | None
+    error_goal_mm: float | None
+    smallest: float | None
     iterations: tuple[float, float, float] | None
     mahalanobis: float | None
     mahalanobis_start: float | None
@@ -145,6 +152,9 @@ def summary_of(rows: Rows, *, setting: str, control: str | None = None, group: s
         **{name: _mean(some[name]) for name in _MEANS},
         judge_error_initial_mm=_maybe(_mean(some["judge_error_initial_mm"])),
         judge_error_mm=_maybe(_mean(some["judge_error_mm"])),
+        error_goal_initial_mm=_maybe(_mean(some["error_goal_initial_mm"])),
+        error_goal_mm=_maybe(_mean(some["error_goal_mm"])),
+        smallest=_maybe(_median(some["appearance_shift"])) if is_smallest(setting) and control is None else None,
         iterations=tuple(np.quantile(iterations, (0.1, 0.5, 0.9)).tolist()) if len(iterations) else None,
         mahalanobis=_maybe(_median(some["appearance_mahalanobis"])),
         mahalanobis_start=_maybe(_median(some["appearance_mahalanobis_start"])),

@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from turncoat.engine.attack.ascent import Rule
-from turncoat.engine.attack.block import Block, judged, settled
+from turncoat.engine.attack.block import Block, settled
 from turncoat.engine.attack.code_flight import CodeFlight
 from turncoat.engine.attack.courses import radius_of
+from turncoat.engine.attack.goals import at_start, verdicts
 from turncoat.engine.attack.identity import generator_of
 from turncoat.engine.attack.measure import Admitted, Columns, admit, effect, to_numpy
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
 from turncoat.engine.attack.restarts import Kept, Strongest, kept_columns
 from turncoat.engine.attack.search import search
-from turncoat.engine.attack.settings import AttackSettings, code_budget
+from turncoat.engine.attack.settings import AttackSettings, bounds_of, code_budget, is_smallest, is_towards
 from turncoat.engine.attack.slots import fill, join, take
 from turncoat.engine.attack.spaces import Raw, Space, Whitened
 from turncoat.engine.attack.starts import random_starts
@@ -51,7 +52,7 @@ def space_of(name: str, generator: Any, device: torch.device, budget_factor: flo
         ConfigError: the weights hold no statistics of natural codes, which all but `paper` need.
     """
     radius = radius_of(name, generator, budget_factor)
-    return (Raw() if name == "paper" else Whitened(generator.statistics, radius, device)), radius
+    return (Raw() if bounds_of(name) == "paper" else Whitened(generator.statistics, radius, device)), radius
 
 
 def attack_codes(
@@ -68,14 +69,14 @@ def attack_codes(
     Args:
         pair: generator and target.
         admitted: N samples, from `admit_codes`.
-        name: `paper`, `free`, `natural` or `budget-*`.
+        name: `paper`, `free`, `natural`, `budget-*`, `smallest*` or `towards*`; the last want `admitted.goal`.
         step_size: of the optimiser, in the coordinates of that attack.
         settings: threshold, iterations, restarts, optimiser, objective, batch, seed.
         truth: (N, J, 3) mm, or None.
         samples: (N,) their index columns, for the seeds of whatever is random; not needed where nothing is.
 
     Raises:
-        ConfigError: weights without statistics; restarts or a random search without `samples`.
+        ConfigError: weights without statistics; restarts or a random search without `samples`; no goal.
 
     Source: Nakka and Salzmann 2023, Algorithm 1; starts, bounds and verification: docs/attacks.md.
     """
@@ -138,24 +139,35 @@ def block_of(
     """
     space, radius = space_of(name, pair.generator, pair.device, settings.budget_factor)
     budget = code_budget(name)
-    before = admitted.usable() & (admitted.error_initial > settings.threshold_mm)
+    _, before = at_start(admitted, name, settings)
     x, x_start = torch.stack([one.x for one in kept]), space.coordinates(admitted.appearance)
     appearance = torch.where(before[:, None], admitted.appearance, space.appearance(x))
     painted = reference_paint(pair, pair.generator, appearance, admitted.canvas)
     measured = effect(pair, admitted, painted, truth, crop_size(pair.generator, painted))
-    verdicts = judged(measured, admitted.error_initial, settings.threshold_mm, Outcome.USED_UP)
+    found, about_goal = verdicts(measured, admitted, name, settings, Outcome.USED_UP)
+    outcome = [settled(one.outcome, verdict) for one, verdict in zip(kept, found, strict=True)]
     shift = (x - x_start).norm(dim=1)
     columns = {
         **measured.columns,
         **code_columns(pair.generator, admitted.appearance, appearance, pair.device),
         "appearance_shift": to_numpy(shift),
         **kept_columns(list(kept)),
+        **about_goal,
     }
-    columns["error_best_mm"] = np.fmax(columns["error_best_mm"], columns["error_final_mm"])
+    if is_towards(name):  # what its ascents saw are distances to the goal
+        columns["error_goal_curve_mm"] = columns.pop("error_curve_mm")
+        del columns["error_best_mm"]
+    else:
+        columns["error_best_mm"] = np.fmax(columns["error_best_mm"], columns["error_final_mm"])
+    if is_smallest(name):  # how far one went without getting there is no smallest distance
+        there = np.array([one is Outcome.FOOLED for one in outcome])
+        columns["appearance_shift"] = np.where(there, columns["appearance_shift"], np.nan)
+        nothing = np.array([one.nothing_below for one in kept], dtype=np.float64)
+        columns["appearance_shift_low"] = np.where(there, nothing, np.nan)
     common = {"attack": "appearance", "setting": name, "objective": settings.objective}
     return Block(
         common={**common, "budget": radius if budget is None else budget},
-        outcome=[settled(one.outcome, verdict) for one, verdict in zip(kept, verdicts, strict=True)],
+        outcome=outcome,
         columns=columns,
         appearance=appearance,
         x_shift=shift,

@@ -96,10 +96,16 @@ def ascend(
     checks = torch.zeros(count, dtype=torch.int64, device=device)
     curve = torch.full((count, rule.steps + 1), torch.nan, device=device)
     confirmed: list[bool | None] = [None] * count
-    course = Course.same(count, rule.steps, rule.step_size, rule.optimiser, stop=rule.stop, device=device)
-    flight = Flight(
-        pair, painter, space, threshold_mm=rule.threshold_mm, objective=rule.objective, slots=size or max(1, count)
+    course = Course.same(
+        count,
+        rule.steps,
+        rule.step_size,
+        rule.optimiser,
+        threshold_mm=rule.threshold_mm,
+        stop=rule.stop,
+        device=device,
     )
+    flight = Flight(pair, painter, space, objective=rule.objective, slots=size or max(1, count))
     flight.board(board(slots, course, rule.steps))
     for landed in flight.run():
         rows, who = landed.rows, landed.rows.slots.sample

@@ -48,6 +48,8 @@ _OF_ANY_OUTCOME = (
     "error_best_mm",
     "checks",
     "error_curve_mm",
+    "error_goal_initial_mm",
+    "error_goal_curve_mm",
     "appearance",
     "colours",
     "start",
@@ -58,17 +60,25 @@ _OF_ANY_OUTCOME = (
 
 def judged(effect: Effect, error_initial: Tensor, threshold_mm: float, miss: Outcome) -> list[Outcome]:
     """Outcomes (N,) from the verified error alone: fooled past the threshold, else `miss`."""
-    verdicts = []
-    for initial, error, verified in zip(
-        error_initial.tolist(), effect.error.tolist(), effect.verified.tolist(), strict=True
-    ):
-        if not (np.isfinite(initial) and np.isfinite(error) and np.isfinite(verified)):
-            verdicts.append(Outcome.NOT_FINITE)
-        elif initial > threshold_mm:
-            verdicts.append(Outcome.PAST_BEFORE)
+    return verdicts_of(error_initial, effect.error, effect.verified, threshold_mm, miss)
+
+
+def verdicts_of(
+    initial: Tensor, error: Tensor, verified: Tensor, threshold_mm: float, miss: Outcome, *, sign: float = 1.0
+) -> list[Outcome]:
+    """Outcomes (N,) from errors (N,) mm before the attack, after it, and after it on 8 bits.
+
+    sign: 1: past the threshold is above it; -1: below.
+    """
+    found = []
+    for before, after, rounded in zip(initial.tolist(), error.tolist(), verified.tolist(), strict=True):
+        if not (np.isfinite(before) and np.isfinite(after) and np.isfinite(rounded)):
+            found.append(Outcome.NOT_FINITE)
+        elif sign * before > sign * threshold_mm:
+            found.append(Outcome.PAST_BEFORE)
         else:
-            verdicts.append(Outcome.FOOLED if verified > threshold_mm else miss)
-    return verdicts
+            found.append(Outcome.FOOLED if sign * rounded > sign * threshold_mm else miss)
+    return found
 
 
 def settled(ended: Outcome, verdict: Outcome) -> Outcome:

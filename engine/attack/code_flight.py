@@ -1,7 +1,7 @@
 """Appearance attacks on samples that come one batch after another, all attacks of a sample side by side in flight."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 from turncoat.engine.attack.block import curves
 from turncoat.engine.attack.courses import Plan, plan_of
 from turncoat.engine.attack.flight import Course, Flight, Landed, Rows, board
+from turncoat.engine.attack.floors import PictureFloor
+from turncoat.engine.attack.goals import at_start, goals_of
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
@@ -46,12 +48,21 @@ class Done(NamedTuple):
 
 @dataclass
 class Ask:
-    """One ascent of one sample: which attack, from which start."""
+    """One ascent of one sample: which attack, from which start.
+
+    Attributes:
+        plan: of this ascent; rounds of bisection have shorter ones, in smaller balls.
+        halving: which round of bisection; 0: it looks for any crossing.
+        low, high: the smallest distance that fools is thought to lie between.
+    """
 
     rider: Rider
     name: str
     restart: int
     plan: Plan
+    halving: int = 0
+    low: float = 0.0
+    high: float = 0.0
 
 
 class CodeFlight:
@@ -78,15 +89,15 @@ class CodeFlight:
         self._plans = {name: plan_of(name, pair.generator, settings, size) for name, size in step_sizes.items()}
         needs = any(plan.whitened for plan in self._plans.values())
         self._space = Codes(pair.generator.statistics if needs else None, pair.device)
-        self._longest = max(plan.steps for plan in self._plans.values())
+        self._longest = max(max(plan.steps, plan.halving_steps) for plan in self._plans.values())
         self.flight = Flight(
             pair,
             pair.generator,
             self._space,
-            threshold_mm=settings.threshold_mm,
             objective=settings.objective,
             slots=settings.batch,
             every=settings.look_every,
+            bound=PictureFloor.asked(pair, pair.generator, self._space, settings),
             step=step,
         )
         self.iterations = dict.fromkeys(self._plans, 0)
@@ -104,17 +115,15 @@ class CodeFlight:
 
         samples: (N,) their index columns, of which `sample_id` is needed where anything is random.
         """
-        count, threshold = len(admitted.error_initial), self.settings.threshold_mm
-        usable = admitted.usable()
-        before = usable & (admitted.error_initial > threshold)
+        count, usable = len(admitted.error_initial), admitted.usable()
         riders = [Rider(admitted, place, samples[place] if samples is not None else {}) for place in range(count)]
-        standing = (usable & ~before).nonzero()[:, 0]
         for name, plan in self._plans.items():
             own = self._own(admitted.appearance, plan)
-            for rider, x, past, error in zip(
-                riders, own, before.tolist(), admitted.error_initial.tolist(), strict=True
-            ):
-                rider.kept[name] = Kept(x, Outcome.PAST_BEFORE if past else Outcome.NOT_FINITE, error)
+            initial, before = at_start(admitted, name, self.settings)
+            standing = (usable & ~before).nonzero()[:, 0]
+            for rider, x, past, error in zip(riders, own, before.tolist(), initial.tolist(), strict=True):
+                unattacked = Outcome.PAST_BEFORE if past else Outcome.NOT_FINITE
+                rider.kept[name] = Kept(x, unattacked, error, -1.0 if plan.towards else 1.0)
             flying = {*standing.tolist()}
             self._ready += [Done(rider, name) for rider in riders if rider.place not in flying]
             if not plan.follows:
@@ -164,13 +173,22 @@ class CodeFlight:
     def _rows(self, admitted: Admitted, where: Tensor, x: Tensor, limits: Any, plan: Plan) -> Rows:
         slots = fill(
             self._space.project(x, limits) if plan.projects_start else x,
-            admitted.clean_pose[where],
+            (goals_of(admitted) if plan.towards else admitted.clean_pose)[where],
             take(admitted.canvas, where),
             limits,
             take(admitted.given, where),
         )
+        if self.flight.bound is not None:
+            slots = slots._replace(x=self.flight.bound(slots.x, slots))
         course = Course.same(
-            len(where), plan.steps, plan.step_size, plan.optimiser, stop=plan.stop, device=slots.x.device
+            len(where),
+            plan.steps,
+            plan.step_size,
+            plan.optimiser,
+            threshold_mm=plan.threshold_mm,
+            stop=plan.stop,
+            sign=-1.0 if plan.towards else 1.0,
+            device=slots.x.device,
         )
         return board(slots, course, self._longest)
 
@@ -188,6 +206,11 @@ class CodeFlight:
             ask = self._asks.pop(number)
             kept = ask.rider.kept[ask.name]
             self.iterations[ask.name] += age
+            if ask.halving:
+                kept.checks += checks
+                if not self._halve(ask, kept, x, ended):
+                    over.append(Done(ask.rider, ask.name))
+                continue
             kept.offer(
                 x,
                 ended,
@@ -197,9 +220,9 @@ class CodeFlight:
                 None if held < 0 else bool(held),
                 best,
                 ask.restart,
-                None if ask.plan.stop else best,
+                best if ended is not Outcome.FOOLED and (ask.plan.towards or not ask.plan.stop) else None,
             )
-            if not self._again(ask, kept):
+            if not self._again(ask, kept) and not (ask.plan.halvings and self._halve(ask, kept, x, ended)):
                 over.append(Done(ask.rider, ask.name))
                 self._follow(ask, kept)
         return over
@@ -211,6 +234,27 @@ class CodeFlight:
         own = self._own(ask.rider.admitted.appearance[ask.rider.place][None], ask.plan)
         x = ask.plan.restart(own, [ask.rider.sample], self.settings.seed, ask.restart + 1)
         self._launch([Ask(ask.rider, ask.name, ask.restart + 1, ask.plan)], x, own, first=True)
+        return True
+
+    def _halve(self, ask: Ask, kept: Kept, x: Tensor, ended: Outcome) -> bool:
+        """Look for a crossing nearer to the own code, half-way between what was too near and what is enough.
+
+        `x`: where the ascent that `ask` was ended, and how. False: all rounds are made, or there was no crossing.
+        """
+        own = self._own(ask.rider.admitted.appearance[ask.rider.place][None], ask.plan)
+        low, high = ask.low, ask.high
+        if ended is Outcome.FOOLED:
+            kept.x, high = x, float((x - own[0]).norm())
+        elif not ask.halving:
+            return False
+        else:
+            low = float(ask.plan.budget or 0.0)
+        kept.nothing_below = low
+        if ask.halving >= ask.plan.halvings or not low < high:
+            return False
+        plan = replace(ask.plan, budget=(low + high) / 2, steps=ask.plan.halving_steps, projects_start=True)
+        again = Ask(ask.rider, ask.name, ask.restart, plan, ask.halving + 1, low, high)
+        self._launch([again], kept.x[None], own, first=True)
         return True
 
     def _follow(self, ask: Ask, kept: Kept) -> None:

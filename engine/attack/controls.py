@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from turncoat.engine.attack.appearance import code_columns, crop_size, space_of
-from turncoat.engine.attack.block import Block, judged
+from turncoat.engine.attack.block import Block
+from turncoat.engine.attack.goals import verdicts
 from turncoat.engine.attack.identity import generator_of
 from turncoat.engine.attack.measure import Admitted, Columns, draws_columns, effect, strongest_draw, to_numpy
 from turncoat.engine.attack.outcomes import Outcome
@@ -208,7 +209,8 @@ def _block(
         "iterations": np.zeros(len(appearance), dtype=np.int64),
         "error_best_mm": measured.columns["error_final_mm"],
     }
-    outcome = judged(measured, admitted.error_initial, settings.threshold_mm, Outcome.BELOW)
+    outcome, about_goal = verdicts(measured, admitted, setting, settings, Outcome.BELOW)
+    columns |= about_goal
     common = {
         "attack": "control",
         "setting": setting,

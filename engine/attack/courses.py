@@ -7,7 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
-from turncoat.engine.attack.settings import AttackSettings, Optimiser, code_budget
+from turncoat.engine.attack.settings import (
+    AttackSettings,
+    Optimiser,
+    bounds_of,
+    code_budget,
+    is_smallest,
+    is_towards,
+)
 from turncoat.engine.attack.starts import random_starts
 from turncoat.kernels.errors import ConfigError
 
@@ -26,7 +33,10 @@ class Plan:
         radius: of the ball around the mean of natural codes; None: unbounded.
         budget: how far it may go from the own code, in the same coordinates; None: as far as it likes.
         steps, step_size, optimiser: of every ascent.
-        stop: whether a verified crossing of the threshold ends it.
+        stop: whether a verified crossing of the threshold ends it. threshold_mm: that threshold.
+        towards: whether it drives predictions to the goal of each sample; then the threshold is how near.
+        halvings: rounds of bisection over the distance from the own code, after it has fooled.
+        halving_steps: of the ascent in each.
         follows: the attack whose end it begins at; None: the own code.
         projects_start: whether that start is brought into its bounds before the first step.
     """
@@ -41,6 +51,10 @@ class Plan:
     stop: bool = True
     follows: str | None = None
     projects_start: bool = False
+    threshold_mm: float = 175.0
+    towards: bool = False
+    halvings: int = 0
+    halving_steps: int = 0
 
     @property
     def bound(self) -> float | None:
@@ -58,7 +72,7 @@ def radius_of(name: str, generator: Any, budget_factor: float = 1.0) -> float | 
     Raises:
         ConfigError: the weights hold no statistics of natural codes, which all but `paper` need.
     """
-    if name == "paper":
+    if bounds_of(name) == "paper":
         return None
     statistics = getattr(generator, "statistics", None)
     if statistics is None:
@@ -66,7 +80,7 @@ def radius_of(name: str, generator: Any, budget_factor: float = 1.0) -> float | 
             f"The attack {name!r} needs statistics of natural appearance codes, and these weights hold "
             "none; run `turncoat fit-regressor` on them, or attack with `paper`."
         )
-    return None if name == "free" else budget_factor * float(statistics.radius_p99)
+    return None if bounds_of(name) == "free" else budget_factor * float(statistics.radius_p99)
 
 
 def budget_step(name: str, generator: Any, settings: AttackSettings) -> float | None:
@@ -77,9 +91,10 @@ def budget_step(name: str, generator: Any, settings: AttackSettings) -> float | 
     Raises:
         ConfigError: weights without statistics.
     """
-    budget, radius = code_budget(name), radius_of(name, generator, settings.budget_factor)
-    if budget is None or radius is None:
+    budget = code_budget(name)
+    if budget is None:
         return None
+    radius = radius_of(name, generator, settings.budget_factor) or budget
     return BUDGET_STEP * min(budget, radius) / math.sqrt(len(generator.statistics.mean))
 
 
@@ -98,13 +113,17 @@ def plan_of(name: str, generator: Any, settings: AttackSettings, step_size: floa
     before = budgets[budgets.index(name) - 1] if budget is not None and budgets.index(name) > 0 else None
     return Plan(
         name=name,
-        whitened=name != "paper",
+        whitened=bounds_of(name) != "paper",
         radius=radius,
         budget=budget,
-        steps=settings.iterations if budget is None else settings.budget_iterations,
+        steps=settings.steps_of(name),
         step_size=step_size,
         optimiser=settings.optimiser_of(name),
         stop=budget is None,
         follows=before,
         projects_start=budget is not None,
+        threshold_mm=settings.reach_mm if is_towards(name) else settings.threshold_mm,
+        towards=is_towards(name),
+        halvings=settings.smallest_rounds if is_smallest(name) else 0,
+        halving_steps=settings.budget_iterations,
     )

@@ -28,6 +28,7 @@ class Admitted(NamedTuple):
     given: Given | None = None  # where the people are, for networks that are told
     judged_clean: Tensor | None = None  # (N, J, 3) mm, the judge on the clean frame
     judge_initial: Tensor | None = None  # (N,) mm, between that and the judge on the 8-bit synthesis
+    goal: Tensor | None = None  # (N, J, 3) mm, the pose that attacks towards one drive to
 
     def usable(self) -> Tensor:
         """(N,) bool: codes and poses are finite."""

@@ -23,11 +23,14 @@ class Kept:
         outcome: how it ended. restart, iterations, curve: of the kept start.
         checks: verifications, and best: largest error in mm, of all starts.
         confirmed: whether the first verification of all held; None: there was none.
+        sign: 1; or -1, where smaller errors are the stronger ones, and `best` is the smallest error, negative.
+        nothing_below: of `smallest*`: the largest distance within which nothing was found.
     """
 
-    def __init__(self, x: Tensor, outcome: Outcome, error_initial: float) -> None:
+    def __init__(self, x: Tensor, outcome: Outcome, error_initial: float, sign: float = 1.0) -> None:
         """Begin at the own coordinates; `outcome` is what holds of a sample that is never offered anything."""
-        self.x, self.outcome, self.best = x, outcome, error_initial
+        self.x, self.outcome, self.best, self.sign = x, outcome, sign * error_initial, sign
+        self.nothing_below: float | None = None
         self.restart = self.iterations = self.checks = 0
         self.confirmed: bool | None = None
         self.curve: np.ndarray | None = None
@@ -51,7 +54,7 @@ class Kept:
         self.checks += checks
         if self.confirmed is None:
             self.confirmed = confirmed
-        strength = _strength(outcome, curve) if last is None else last
+        strength = _strength(outcome, curve, self.sign) if last is None else last
         if not self._offered or strength > self._last:
             self._offered, self._last = True, strength
             self.x, self.outcome, self.curve = x, outcome, curve
@@ -102,9 +105,9 @@ class Strongest:
         return torch.tensor(places, dtype=torch.int64, device=where.device)
 
 
-def _strength(outcome: Outcome, curve: np.ndarray) -> float:
+def _strength(outcome: Outcome, curve: np.ndarray, sign: float) -> float:
     if outcome is Outcome.FOOLED:
         return float("inf")
     if outcome is Outcome.NOT_FINITE or not len(curve):
         return float("-inf")
-    return float(curve[-1])
+    return sign * float(curve[-1])

@@ -13,7 +13,7 @@ from turncoat.engine.attack.courses import budget_step
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
-from turncoat.engine.attack.settings import AttackSettings, Optimiser
+from turncoat.engine.attack.settings import AttackSettings, Optimiser, bounds_of, is_smallest, is_towards
 from turncoat.training.checkpoint import find_weights, read_tensors, write_tensors
 
 # Raw codes differ tenfold in scale between channels and networks; whitened ones have unit variance.
@@ -72,6 +72,9 @@ def known_step_size(name: str, settings: AttackSettings, generator: Any) -> Choi
         return Choice(settings.step_size[name], "given", optimiser=optimiser)
     if (size := budget_step(name, generator, settings)) is not None:
         return Choice(size, "budget", optimiser=optimiser)
+    if bounds_of(name) != name:  # walks as that one does
+        like = settings.model_copy(update={"optimiser": {**settings.optimiser, bounds_of(name): optimiser}})
+        return known_step_size(bounds_of(name), like, generator)
     recorded = (getattr(generator, "metadata", None) or {}).get("attack_step_size", {})
     if name not in recorded or optimiser not in ("random", recorded.get("optimiser", {}).get(name, "adam")):
         return None
@@ -114,13 +117,15 @@ def choose_step_size(
     Args:
         pair: generator and target.
         admitted: frames that are not attacked later.
-        name: `paper`, `free` or `natural`.
+        name: of an attack on codes. For those towards a pose, and for the smallest change, `paper`, `free` or
+            `natural` is asked in their place.
         settings: of the attack; `step_size_iterations` bounds the steps made here, which are from the own codes.
         source: which split the frames are of, for the record.
         truth: not needed.
     """
-    optimiser: Optimiser = settings.optimiser_of(name)
-    optimiser = "adam" if optimiser == "random" else optimiser  # a search finds its own
+    mine: Optimiser = settings.optimiser_of(name)
+    optimiser: Optimiser = "adam" if mine == "random" else mine  # a search finds its own
+    name = bounds_of(name) if is_towards(name) or is_smallest(name) else name
     changes: dict[str, Any] = {
         "iterations": min(settings.iterations, settings.step_size_iterations),
         "restarts": 1,
@@ -132,7 +137,7 @@ def choose_step_size(
         for size in (GRADIENT_LADDER if optimiser == "gradient" else LADDERS.get(name, LADDERS["natural"]))
     )
     best = max(rungs, key=lambda rung: (rung.success, round(rung.mean_capped_mm), -rung.step_size))
-    return Choice(best.step_size, source, rungs, settings.optimiser_of(name))
+    return Choice(best.step_size, source, rungs, mine)
 
 
 def _rung(step_size: float, block: Block, threshold_mm: float) -> Rung:

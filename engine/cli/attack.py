@@ -47,7 +47,11 @@ def attack(
     targets: Annotated[str | None, typer.Option(help="A,B,C: its targets. Default: the generators.")] = None,
     attacks: Annotated[
         list[str] | None,
-        typer.Option("--attack", help="paper, free, natural, colours-0.1, colours-0.2, colours-free; repeatable."),
+        typer.Option(
+            "--attack",
+            help="paper, free, natural, budget-4, smallest, towards, colours-0.1, colours-0.2, colours-free, pixels-8; "
+            "repeatable.",
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="Split whose frames are attacked.")] = "held-out",
     group: Annotated[list[str] | None, typer.Option(help="everyday, acrobatic; repeatable. Default: both.")] = None,
@@ -64,10 +68,16 @@ def attack(
     ] = None,
     optimiser: Optimisers = None,
     threshold: Annotated[float | None, typer.Option(help="Error, mm, past which a prediction is fooled.")] = None,
+    towards: Annotated[
+        str | None, typer.Option(help="Pose for --attack towards: a sample's id, FILE.npy (17, 3) in mm, or mirror.")
+    ] = None,
+    reach: Annotated[float | None, typer.Option(help="Distance, mm, at which that pose is reached.")] = None,
+    psnr_floor: Annotated[float | None, typer.Option(help="Attacks on codes: no less like the repainting, dB.")] = None,
+    ssim_floor: Annotated[float | None, typer.Option(help="The same, as SSIM.")] = None,
     step_size: Annotated[
         list[str] | None, typer.Option(help="0.3, or natural=0.3; repeatable. Default: chosen on validation frames.")
     ] = None,
-    objective: Annotated[str | None, typer.Option(help="squared (the paper's) or mpjpe.")] = None,
+    objective: Annotated[str | None, typer.Option(help="squared (the paper's), mpjpe, n-mpjpe or pa-mpjpe.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
     backend: Annotated[
         str | None, typer.Option(help="torch, auto (the fastest that is right here), or a backend by name.")
@@ -97,11 +107,15 @@ def attack(
     chosen = AttackSettings.load(
         settings,
         {
-            "attacks": attacks,
+            "attacks": attacks or (["towards"] if towards and settings is None else None),
             "iterations": iterations,
             "restarts": restarts,
             "optimiser": optimisers(optimiser),
             "threshold_mm": threshold,
+            "towards": towards,
+            "reach_mm": reach,
+            "psnr_floor": psnr_floor,
+            "ssim_floor": ssim_floor,
             "step_size": _sizes(step_size) if step_size else None,
             "objective": objective,
             "precision": precision,
@@ -124,7 +138,8 @@ def attack(
     if generators is not None or targets is not None:
         if network or target or images or out is None:
             raise ConfigError(
-                "--generators and --targets want --out, and name all networks; leave --network, --target and --images out."
+                "--generators and --targets want --out, and name all networks; leave --network, --target and --images "
+                "out."
             )
         matrix = attack_matrix(generators, targets, dataset, out, chosen, selection, output, groups_given=bool(group),
                                resume=resume)  # fmt: skip
@@ -207,8 +222,10 @@ def _table(what: str, rows: list[Summary]) -> Table:
     title = f"{what}{_of(rows) if what != 'pictures' else ''}. Initial: of all; the rest: of those attacked"
     table = Table(title=title, title_justify="left")
     judged = any(row.judge_error_mm is not None for row in rows)
+    aimed, nearest = (any(getattr(row, name) is not None for row in rows) for name in ("error_goal_mm", "smallest"))
     headings = ("attack", "frames", "past before", "initial mm", "final mm", "PA mm", "fooled", "95 %", "steps")
-    for heading in (*headings, *(("judge mm",) if judged else ())):
+    more = (("judge mm", judged), ("to goal mm", aimed), ("smallest", nearest))
+    for heading in (*headings, *(name for name, there in more if there)):
         table.add_column(heading, justify="left" if heading == "attack" else "right")
     for row in rows:
         name = row.setting if row.control is None else f"  {row.control} ({row.setting})"
@@ -223,6 +240,12 @@ def _table(what: str, rows: list[Summary]) -> Table:
             f"{row.success.value:.1%}",
             f"{low:.0%} to {high:.0%}" if low == low else "-",
             f"{row.iterations[1]:.0f}" if row.iterations else "-",
-            *((f"{row.judge_error_mm:.1f}" if row.judge_error_mm is not None else "-",) if judged else ()),
+            *([_one(row.judge_error_mm)] if judged else []),
+            *([_one(row.error_goal_mm)] if aimed else []),
+            *([_one(row.smallest)] if nearest else []),
         )
     return table
+
+
+def _one(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

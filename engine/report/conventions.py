@@ -3,18 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from turncoat.engine.attack.settings import is_smallest, is_towards
 from turncoat.engine.report.facts import Facts
 from turncoat.engine.report.names import capital, counted, moved_by, percent
 from turncoat.engine.report.numbers import Group
 from turncoat.engine.runs import Run
 
 Terms = list[tuple[str, str]]
+_OBJECTIVES = {
+    "squared": "squared distance of the joints (Algorithm 1, line 9)",
+    "mpjpe": "MPJPE",
+    "n-mpjpe": "N-MPJPE (the threshold is one of MPJPE)",
+    "pa-mpjpe": "PA-MPJPE (the threshold is one of MPJPE)",
+}
 
 
 def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
     """(term, sentences) for every word that a table or chart of the page uses."""
     settings = run.info["settings"]
-    squared = settings.get("objective") == "squared"
+    objective = settings.get("objective", "squared")
     terms = [
         (
             "Error",
@@ -50,7 +57,7 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
         (
             "Ascent",
             f"{moved_by(run.info)} on the "
-            f"{'squared distance of the joints (Algorithm 1, line 9)' if squared else 'MPJPE'}; at most "
+            f"{_OBJECTIVES.get(objective, objective)}; at most "
             f"{settings.get('iterations')} iterations. Step sizes: {_step_sizes(run)}. Precision of the steps: "
             f"{settings.get('precision', 'float32')}; admission and verification are float32.",
         ),
@@ -73,7 +80,35 @@ def conventions(run: Run, known: Facts, groups: Sequence[Group]) -> Terms:
             "in the coordinates that the attack walks in, of colours over all channels of the garments.",
         ),
     ]
-    if any(name.startswith("colours") for name in settings["attacks"]):
+    attacks = settings["attacks"]
+    if any(is_smallest(name) for name in attacks):
+        terms.append(
+            (
+                "smallest",
+                "An ascent until the frame is fooled; then the distance from the own code is halved "
+                f"{settings.get('smallest_rounds')} times between what fools and what an ascent of "
+                f"{settings.get('budget_iterations')} steps does not, each begun at the nearest code that fools. "
+                "That is as near as the ascent comes; it is no proof that nothing nearer fools.",
+            )
+        )
+    if any(is_towards(name) for name in attacks):
+        terms.append(
+            (
+                "towards",
+                f"The prediction is driven to a pose ({settings.get('towards')}) instead of away from its own. There "
+                f"fooled means that it comes within {known.reach:.0f} mm of it, on the 8-bit frame in float32.",
+            )
+        )
+    if any(name.startswith("pixels") for name in attacks):
+        terms.append(
+            (
+                "Pixels",
+                "Projected sign steps in a box around the frame, so many grey levels either way, from a random start; "
+                f"all {settings.get('pixel_iterations')} are made, the strongest picture counts. For context: it is "
+                "free of clothes, person and generator, and its pictures are not kept.",
+            )
+        )
+    if any(name.startswith("colours") for name in attacks):
         terms.append(
             (
                 "Colours",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from turncoat.engine.attack.settings import steps_setting
 from turncoat.engine.report.numbers import median
 from turncoat.engine.runs import Run
 from turncoat.training.data.pictures import PICTURES
@@ -19,6 +20,7 @@ class Facts:
         network: name of the target.
         method: how it was trained, for the paper's row.
         threshold: mm.
+        reach: mm from its goal at which an attack towards a pose has got there.
         limits: largest number of iterations of each attack.
         radius: Mahalanobis distance within which 99 % of natural codes lie; None without a `natural` setting.
         dataset: name, recipe and preset, for a person.
@@ -29,6 +31,7 @@ class Facts:
     network: str
     method: str
     threshold: float
+    reach: float
     limits: dict[str, int]
     radius: float | None
     dataset: str
@@ -39,14 +42,14 @@ class Facts:
 def facts_of(run: Run) -> Facts:
     """The facts of a run."""
     info, settings = run.info, run.info["settings"]
-    steps = {True: int(settings["colour_iterations"]), False: int(settings["iterations"])}
     radius = median(run.rows(setting="natural", attack="appearance")["budget"])
     target = info["target"]
     return Facts(
         network=str(target["name"]),
         method=str((target.get("metadata") or {}).get("method", target["name"])),
         threshold=float(settings["threshold_mm"]),
-        limits={name: steps[name.startswith("colours")] for name in settings["attacks"]},
+        reach=float(settings.get("reach_mm") or math.nan),
+        limits={name: int(settings[steps_setting(name)]) for name in settings["attacks"]},
         radius=radius if math.isfinite(radius) else None,
         dataset=_dataset(info["dataset"]),
         split=str((info.get("selection") or {}).get("split") or ""),

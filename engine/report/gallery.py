@@ -48,7 +48,13 @@ def galleries(run: Run, group: Group, sources: Sources) -> tuple[list[Gallery], 
     """A gallery for each attack of a group that has frames to show, and why pictures are missing ('' if none is)."""
     picked = {attack.key: pick(attack) for attack in group.attacks}
     wanted = np.array(
-        [attack.attacked["row"][index] for attack in group.attacks for _, index in picked[attack.key]], dtype=np.int64
+        [
+            attack.attacked["row"][index]
+            for attack in group.attacks
+            for _, index in picked[attack.key]
+            if attack.kind != "pixels"  # rows hold codes and colours, no pictures
+        ],
+        dtype=np.int64,
     )
     made, missing = strips(run, sources, wanted)
     out = []
@@ -121,6 +127,8 @@ def _caption(attack: Measured, index: int, settings: Mapping[str, Any]) -> str:
     text = f"MPJPE {number(row['error_verified_mm'])} mm, PA-MPJPE {number(row['error_pa_mm'])} mm"
     if attack.kind == "appearance":
         text += f"; {number(row['error_initial_mm'])} mm before the attack"
+    if np.isfinite(row["error_goal_mm"]):
+        text += f"; {number(row['error_goal_initial_mm'])} → {number(row['error_goal_mm'])} mm from its goal"
     if row["outcome"] == Outcome.FOOLED.value and attack.kind == "colours":
         text += f"; {_crossing(row['error_curve_mm'], settings)}"
     elif row["outcome"] == Outcome.FOOLED.value:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from turncoat.engine.attack.settings import bounds_of, code_budget, is_appearance
 from turncoat.engine.report.numbers import Measured, Rate
 
 SPACE = "\u00a0"  # between a number and its unit, so that a line never breaks there
@@ -17,6 +18,7 @@ CONTROL_NAMES = {
     "random corners": "strongest random corner of the budget",
     "other wardrobes": "strongest of other subjects' colours",
     "grey noise": "one grey level of noise",
+    "random signs": "strongest random signs of the same budget",
 }
 
 _EXPLAINED = {
@@ -24,6 +26,11 @@ _EXPLAINED = {
     "free": "The same ascent in whitened coordinates, without any bound.",
     "natural": f"The same ascent in whitened coordinates, kept in the ball that holds 99{SPACE}% of natural codes; "
     "that bounds how far out a code is, and does not make it one that a real picture has.",
+    "smallest": "The code nearest to the own one, among those in that ball, that fools: found by bisection.",
+    "smallest-free": "The code nearest to the own one, in whitened coordinates, that fools: found by bisection.",
+    "towards": "Driven towards a pose instead of away from one, inside that ball.",
+    "towards-free": "Driven towards a pose, in whitened coordinates, without any bound.",
+    "towards-paper": "Driven towards a pose, on the raw code, without any bound.",
 }
 
 
@@ -39,14 +46,17 @@ def moved_by(info: Mapping[str, Any]) -> str:
     """How the appearance attacks of a run move, from its run.json: "Adam", or what each does; starts and ball."""
     settings, attacks = info["settings"], info.get("attacks") or {}
     chosen = settings.get("optimiser") or {}
-    names = [name for name in settings.get("attacks", ()) if not name.startswith("colours")]
+    names = [name for name in settings.get("attacks", ()) if is_appearance(name)]
     moves = {name: (attacks.get(name) or {}).get("optimiser") or chosen.get(name, "adam") for name in names}
-    words = {name: OPTIMISERS.get(move, move) for name, move in moves.items()}
-    alike = len(set(words.values())) <= 1
-    said = next(iter(words.values()), "Adam") if alike else "; ".join(f"{name}: {move}" for name, move in words.items())
+    named = {name: OPTIMISERS.get(move, move) for name, move in moves.items()}
+    alike = len(set(named.values())) <= 1
+    said = next(iter(named.values()), "Adam") if alike else "; ".join(f"{name}: {move}" for name, move in named.items())
     starts, ball = settings.get("restarts", 1), settings.get("budget_factor", 1)
+    floors = [(settings.get("psnr_floor"), "a PSNR of {:g} dB"), (settings.get("ssim_floor"), "an SSIM of {:g}")]
+    kept = listed([words.format(floor) for floor, words in floors if floor is not None])
     return (
         said
+        + (f", pictures kept above {kept}" if kept else "")
         + (f", {starts} starts" if starts > 1 else "")
         + (f", {ball:g} times the natural ball" if ball != 1 else "")
     )
@@ -54,13 +64,15 @@ def moved_by(info: Mapping[str, Any]) -> str:
 
 def colour_of(key: str) -> str:
     """CSS class of a setting."""
-    return key if key in _EXPLAINED else "colours" if key.startswith("colours") else "control"
+    if is_appearance(key):
+        return bounds_of(key)
+    return "colours" if key.startswith("colours") else "control"
 
 
 def short_name(key: str) -> str:
     """A setting as it stands in tables: paper, natural, colours ±0.1."""
     if not key.startswith("colours-"):
-        return key
+        return key.replace("pixels-", "pixels ±")
     amount = key.removeprefix("colours-")
     return "colours free" if amount == "free" else f"colours ±{amount}"
 
@@ -73,6 +85,12 @@ def budget(key: str) -> str:
 
 def explained(attack: Measured) -> str:
     """What the setting is, in one sentence."""
+    if attack.kind == "pixels":
+        levels = attack.key.removeprefix("pixels-")
+        return f"For context: every pixel by at most {levels} of 255 grey levels, as no clothes could."
+    if code_budget(attack.key) is not None:
+        far = f"{code_budget(attack.key):g}"
+        return f"Inside that ball, and at most {far} from the own code; the strongest of all steps counts."
     if not attack.key.startswith("colours-"):
         return _EXPLAINED.get(attack.key, "")
     amount = attack.key.removeprefix("colours-")

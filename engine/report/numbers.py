@@ -13,6 +13,7 @@ import numpy as np
 
 from turncoat.engine.analysis.intervals import clusters_of, success_interval
 from turncoat.engine.attack.outcomes import ATTACKED, FAILED, Outcome
+from turncoat.engine.attack.settings import is_towards
 from turncoat.engine.runs import Run
 from turncoat.kernels.errors import DataError
 
@@ -23,6 +24,7 @@ _FAILED = tuple(outcome.value for outcome in FAILED)
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 _GROUPS = ("everyday", "acrobatic")
 _SETTINGS = ("paper", "free", "natural")
+_SHARED = {"appearance": "codes", "colours": "colours"}  # the setting of controls that stand beside a whole family
 _CONTROLS = (
     "random direction",
     "same subject",
@@ -32,6 +34,7 @@ _CONTROLS = (
     "random corners",
     "other wardrobes",
     "grey noise",
+    "random signs",
 )
 
 
@@ -80,7 +83,7 @@ class Measured:
     Attributes:
         key: the column `setting` of an attack, the column `control` of a control.
         setting: the attack it belongs to, or 'codes' or 'colours' for controls of any budget.
-        kind: 'appearance', 'colours' or 'control'.
+        kind: 'appearance', 'colours', 'pixels' or 'control'.
         rows: all of its rows; `attacked`: those that count.
         fooled: share of `attacked` past the threshold, with its 95 % interval.
         controls: what stands beside it (empty for a control).
@@ -156,7 +159,7 @@ class Group:
 
     Attributes:
         name: 'everyday', 'acrobatic', or '' when the dataset knows no groups.
-        attacks: in the order paper, free, natural, colours by budget.
+        attacks: in the order paper, free, natural, then by name.
     """
 
     name: str
@@ -172,8 +175,18 @@ class Group:
 
     @property
     def appearance(self) -> tuple[Measured, ...]:
-        """The attacks on the appearance code."""
-        return tuple(attack for attack in self.attacks if attack.kind == "appearance")
+        """The attacks on the appearance code that drive away from the clean pose."""
+        return tuple(a for a in self.attacks if a.kind == "appearance" and not is_towards(a.key))
+
+    @property
+    def aimed(self) -> tuple[Measured, ...]:
+        """The attacks on the appearance code that drive towards a pose."""
+        return tuple(attack for attack in self.attacks if is_towards(attack.key))
+
+    @property
+    def pixels(self) -> tuple[Measured, ...]:
+        """The attacks on every pixel."""
+        return tuple(attack for attack in self.attacks if attack.kind == "pixels")
 
     @property
     def colours(self) -> tuple[Measured, ...]:
@@ -225,8 +238,8 @@ def _group(name: str | None, rows: Rows) -> Group:
     for setting in _ordered(rows["setting"][~is_control], _SETTINGS):
         mine = take(rows, ~is_control & (rows["setting"] == setting))
         kind = str(mine["attack"][0])
-        shared = "codes" if kind == "appearance" else "colours"
-        beside = take(rows, is_control & np.isin(rows["setting"].astype(str), (str(setting), shared)))
+        shared = () if is_towards(str(setting)) else (_SHARED.get(kind, ""),)
+        beside = take(rows, is_control & np.isin(rows["setting"].astype(str), (str(setting), *shared)))
         controls = [
             measure(str(control), str(setting), "control", take(beside, beside["control"] == control))
             for control in _ordered(beside["control"], _CONTROLS)

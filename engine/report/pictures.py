@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from turncoat.engine.attack.settings import is_appearance
 from turncoat.engine.report.facts import of_pictures
 from turncoat.engine.runs import Run
 from turncoat.kernels.errors import DataError, TurncoatError
@@ -81,7 +82,7 @@ def _try(load: Callable[[], Any], was_given: bool, notes: list[str]) -> Any:
 
 def _needs_generator(run: Run) -> bool:
     """Whether the run has rows of codes: recoloured clothes need no generator."""
-    return any(not name.startswith("colours") for name in run.info["settings"]["attacks"])
+    return any(is_appearance(name) for name in run.info["settings"]["attacks"])
 
 
 def _dataset(run: Run, data: Any) -> "Dataset":

@@ -130,6 +130,21 @@ def _errors(part: Measured) -> tuple[Cell, Cell, Cell]:
     return _cell(mean(part.verified), 1), _cell(median(part.verified), 1), share
 
 
+def goal_table(group: Group, reach: float) -> Table | None:
+    """How near attacks towards a pose came to it, and what stands beside them; None where there are none."""
+    rows = []
+    for attack in group.aimed:
+        for part in (attack, *attack.controls):
+            before, after = (part.attacked[name] for name in ("error_goal_initial_mm", "error_goal_mm"))
+            values = (mean(before), mean(after), median(after), mean(part.verified))
+            name = f"attack, {short_name(attack.key)}" if part is attack else CONTROL_NAMES.get(part.key, part.key)
+            share = share_cell(part.fooled, colour_of(part.key))
+            cells = (_length(part), *(_cell(value, 1) for value in values), share)
+            rows.append(Row(name, cells, "total" if part is attack else ""))
+    columns = ("", "length", "to the goal before", "after", "median", "from the clean pose", f"within {reach:.0f} mm")
+    return Table((), columns, tuple(rows)) if rows else None
+
+
 def kinds_table(group: Group, method: str) -> Table:
     """What kind of error each attack makes, and how much of the picture it changed (the paper's Table 2 below).
 

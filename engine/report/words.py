@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from turncoat.engine.attack.outcomes import Outcome
+from turncoat.engine.attack.settings import is_towards
 from turncoat.engine.report.names import (
     SPACE,
     budget,
@@ -50,6 +51,10 @@ def headline(group: Group, network: str) -> str:
         if attack.fooled.total:
             far = mm(mean(attack.verified))
             return f"New colours of the clothes, {budget(attack.key)}, move {network}'s pose by {far} on average."
+    for attack in group.attacks:
+        if attack.fooled.total:
+            did = "reaches its goal" if attack in group.aimed else f"fools {network}"
+            return f"The attack {short_name(attack.key)} {did} on {_of(attack.fooled)} frames."
     return f"No frame could be attacked, so {network}'s answer is open."
 
 
@@ -83,7 +88,12 @@ def initial_sentence(attack: Measured) -> str:
 
 def outcome_sentence(attack: Measured) -> str:
     """How the frames of an attack ended: 'of 100 frames, 94 were fooled and 6 used up their iterations.'"""
-    ended = [f"{times:,} {_ENDED[Outcome(sentence)][times != 1]}" for sentence, times in attack.outcomes]
+    if is_towards(attack.key):
+        known = {**_ENDED, Outcome.FOOLED: ("reached its goal", "reached their goal"),
+                 Outcome.PAST_BEFORE: ("was there before the attack", "were there before the attack")}  # fmt: skip
+    else:
+        known = _ENDED
+    ended = [f"{times:,} {known[Outcome(sentence)][times != 1]}" for sentence, times in attack.outcomes]
     return f"of {counted(sum(times for _, times in attack.outcomes), 'frame')}, {listed(ended)}."
 
 

@@ -31,8 +31,8 @@ INDEX_COLUMNS: dict[str, pa.DataType] = {
 IDENTITY_COLUMNS: dict[str, pa.DataType] = {
     "generator": pa.string(),
     "target": pa.string(),
-    "attack": pa.string(),  # appearance, colours or control
-    "setting": pa.string(),  # paper, free, natural, colours-0.1 ...; codes, colours: controls of any budget
+    "attack": pa.string(),  # appearance, colours, pixels or control
+    "setting": pa.string(),  # paper, free, natural, towards, colours-0.1 ...; codes, colours: controls of any budget
     "control": pa.string(),  # null unless attack is control
     "restart": pa.int64(),  # the start that won; 0 is the own code
     "backend": pa.string(),
@@ -53,6 +53,8 @@ RESULT_COLUMNS: dict[str, pa.DataType] = {
     "error_n_mm": pa.float64(),
     "error_pa_mm": pa.float64(),
     "error_from_synthesis_mm": pa.float64(),
+    "error_goal_initial_mm": pa.float64(),  # null unless driven towards a pose
+    "error_goal_mm": pa.float64(),
     "error_gt_clean_mm": pa.float64(),
     "error_gt_attacked_mm": pa.float64(),
     "judge_error_initial_mm": pa.float64(),  # null without a judge
@@ -64,6 +66,7 @@ RESULT_COLUMNS: dict[str, pa.DataType] = {
     "appearance_mahalanobis_start": pa.float64(),
     "appearance_shift_l2": pa.float64(),
     "appearance_shift": pa.float64(),  # in the coordinates that the attack walks in
+    "appearance_shift_low": pa.float64(),  # null unless the smallest shift was looked for
     "colour_shift_max": pa.float64(),
     "colour_shift_l2": pa.float64(),
     "psnr_db": pa.float64(),
@@ -84,6 +87,7 @@ RESULT_COLUMNS: dict[str, pa.DataType] = {
     "pose_synthesis": _FLOATS,
     "pose_attacked": _FLOATS,
     "error_curve_mm": _FLOATS,
+    "error_goal_curve_mm": _FLOATS,
 }
 
 COLUMNS = pa.schema({**INDEX_COLUMNS, **IDENTITY_COLUMNS, **RESULT_COLUMNS})

@@ -59,7 +59,11 @@ def _unexported(source: Network, objective: Objective) -> Unexported:
         "settings": source.settings.model_dump(mode="json"),
         "has_regressor": source.has_regressor,
         "weights": {"hash": source.weights_hash, "name": source.path.stem, "metadata": source.metadata},
-        "graphs": {name: facts for graph in graphs_of(network) for name, facts in _described(graph).items()},
+        "graphs": {
+            name: facts
+            for graph in graphs_of(network, objective=objective)
+            for name, facts in _described(graph).items()
+        },
         "files": {},
         "parity": {},
     }

@@ -14,6 +14,7 @@ from turncoat.engine.attack.appearance import admit_in_batches, attack_codes, bl
 from turncoat.engine.attack.block import Block
 from turncoat.engine.attack.code_flight import CodeFlight, Rider
 from turncoat.engine.attack.controls import code_pool, other_codes, random_direction
+from turncoat.engine.attack.goals import find_goal
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import ATTACKED
 from turncoat.engine.attack.pair import Pair
@@ -61,6 +62,7 @@ class CodeJob(Job):
     ) -> None:
         super().__init__(pair, data, settings, choices, subjects)
         self.pool = code_pool(pair, data, subjects, settings) if settings.controls else None
+        self.goal = find_goal(pair, data, settings)
         self._names = self.asked(settings)
         self.traffic: dict[str, Any] = {}
 
@@ -80,7 +82,9 @@ class CodeJob(Job):
         """One part by itself, attack after attack."""
         index, truth = self._index(rows), truth_of(self.pair, self.data, rows)
         given = self.pair.given(self.data, rows)
-        admitted = admit_in_batches(self.pair, pictures, self.data.background(rows), self.settings.batch, given)
+        admitted = self.aimed(
+            admit_in_batches(self.pair, pictures, self.data.background(rows), self.settings.batch, given)
+        )
         found: list[Row] = []
         for name in self._names:
             clock = time.monotonic()
@@ -90,6 +94,10 @@ class CodeJob(Job):
             advance(len(rows), name)
             found += [row for _, row in self.measured(block, admitted, index, truth)]
         return found + [row for _, _, row in self.worn(admitted, index, truth)]
+
+    def aimed(self, admitted: Admitted) -> Admitted:
+        """The same samples, with the pose that attacks towards one drive to."""
+        return admitted if self.goal is None else admitted._replace(goal=self.goal.of(admitted.clean_pose))
 
     def measured(self, block: Block, admitted: Admitted, index: Sequence[Row], truth: Tensor) -> list[tuple[int, Row]]:
         """(place in `index`, row) of an attack and of the control that goes as far."""
@@ -163,7 +171,8 @@ class _Stream:
             return True
         index, truth = job._index(valid), truth_of(job.pair, job.data, valid)
         given = job.pair.given(job.data, valid)
-        admitted = admit_in_batches(job.pair, pictures, job.data.background(valid), job.settings.batch, given)
+        background = job.data.background(valid)
+        admitted = job.aimed(admit_in_batches(job.pair, pictures, background, job.settings.batch, given))
         begun = time.monotonic()
         for kind, place, row in job.worn(admitted, index, truth):
             part.rows[2 * len(self._names) + kind, place] = row

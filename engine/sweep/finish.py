@@ -7,7 +7,7 @@ from typing import Any
 
 from turncoat.engine.attack.appearance import space_of
 from turncoat.engine.attack.outcomes import FAILED, Outcome
-from turncoat.engine.attack.settings import colour_budget
+from turncoat.engine.attack.settings import colour_budget, family_of, pixel_budget
 from turncoat.engine.runs import Run, RunWriter
 from turncoat.engine.runs.folder import COMPLETE, read_part
 from turncoat.engine.sweep.prepare import Sweep
@@ -51,8 +51,8 @@ def close(
         count = counts.get(name, _Count())
         known[name] = {
             **known.get(name, {}),
-            "attack": "appearance" if name in budgets else "colours",
-            "budget": budgets[name] if name in budgets else colour_budget(name),
+            "attack": family_of(name),
+            "budget": budgets[name] if name in budgets else _named(name),
             "controls": sorted(count.controls),
             "rows": count.outcomes.total(),
             "outcomes": {one.value: count.outcomes[one.value] for one in Outcome if count.outcomes[one.value]},
@@ -83,6 +83,11 @@ def _count(writer: RunWriter, numbers: Sequence[int]) -> tuple[dict[str, _Count]
             if row["outcome"] in _FAILED:
                 failed.add(row["sample_id"])
     return counts, failed
+
+
+def _named(name: str) -> float | None:
+    """The budget that the name of an attack on colours or pixels says."""
+    return pixel_budget(name) if family_of(name) == "pixels" else colour_budget(name)
 
 
 def _radius(name: str, sweep: Sweep) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from turncoat.engine.attack.appearance import space_of
+from turncoat.engine.attack.goals import find_goal
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.attack.step_size import known_step_size
@@ -18,6 +19,7 @@ from turncoat.engine.sweep.backend import open_backend
 from turncoat.engine.sweep.code_job import CodeJob
 from turncoat.engine.sweep.jobs import ColourJob, Job
 from turncoat.engine.sweep.networks import check_told, find_judge, pair_of
+from turncoat.engine.sweep.pixel_job import PixelJob
 from turncoat.engine.sweep.plan import Selection, parts_of, validation_rows
 from turncoat.kernels.errors import ConfigError
 from turncoat.training.checkpoint import shipped_weights
@@ -140,9 +142,9 @@ def prepare(asked: Asked) -> Sweep:
         if known_step_size(name, settings, pair.generator) is None:
             validation_rows(data, settings.step_size_frames, settings.seed, rows)  # likewise, if there are none
     parts = parts_of(rows)
-    families = [
-        job for job, names in ((CodeJob, settings.appearance_attacks), (ColourJob, settings.colour_attacks)) if names
-    ]
+    families: list[type[Job]] = [job for job in (CodeJob, ColourJob, PixelJob) if job.asked(settings)]
+    goal = find_goal(pair, data, settings)
+    identity |= {"goal": goal.facts()} if goal is not None else {}
     pair, remark, opened = open_backend(pair, settings)
     facts = {
         "settings": settings.model_dump(mode="json"),

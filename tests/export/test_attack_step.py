@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from turncoat.export.attack_step import attack_step, objective_value
+from turncoat.export.attack_step import OBJECTIVES, attack_step, objective_value
+from turncoat.export.graphs import graphs_of
 from turncoat.kernels.errors import ConfigError
+from turncoat.kernels.pose_error import n_mpjpe, pa_mpjpe
 
 
 class ToyCanvas(NamedTuple):
@@ -38,7 +40,7 @@ def arguments(batch: int = 2) -> tuple[Tensor, ToyCanvas, Tensor, Tensor]:
     return draw(batch, 128), ToyCanvas(0.1 * draw(batch, 3, 6, 6)), 100 * draw(batch, 17, 3), draw(17).abs()
 
 
-@pytest.mark.parametrize("objective", ["squared", "mpjpe"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_gradient_equals_central_differences_in_float64(objective: str, sign: float) -> None:
     network = ToyNetwork()
@@ -93,7 +95,7 @@ def test_a_pose_that_has_not_moved_gives_a_finite_gradient() -> None:
     network = ToyNetwork()
     appearance, canvas, _, weight = arguments()
     still = network.predict(network.paint(appearance, canvas)).detach()
-    for objective in ("squared", "mpjpe"):
+    for objective in OBJECTIVES:
         _, gradient = attack_step(network, network, appearance, canvas, still, weight, 1.0, objective=objective)
         assert gradient.isfinite().all()
 
@@ -123,5 +125,65 @@ def test_the_step_traces_into_one_graph_with_the_same_numbers() -> None:
 def test_an_unknown_objective_is_refused_in_one_sentence() -> None:
     network = ToyNetwork()
     appearance, canvas, reference, weight = arguments()
-    with pytest.raises(ConfigError, match="'l1'; expected 'squared' or 'mpjpe'"):
+    with pytest.raises(ConfigError, match="'l1'; expected 'squared', 'mpjpe', 'n-mpjpe', 'pa-mpjpe'"):
         attack_step(network, network, appearance, canvas, reference, weight, 1.0, objective="l1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("objective", "error"), [("n-mpjpe", n_mpjpe), ("pa-mpjpe", pa_mpjpe)])
+def test_aligned_objectives_are_the_errors_of_that_name_in_metres(objective: str, error: object) -> None:
+    torch.manual_seed(5)
+    pose, reference = 200 * torch.randn(4, 17, 3, dtype=torch.float64), 200 * torch.randn(4, 17, 3, dtype=torch.float64)
+    value = objective_value(pose, reference, torch.ones(17, dtype=torch.float64), 1.0, objective=objective)
+    torch.testing.assert_close(value * 1000, error(pose, reference), rtol=1e-6, atol=1e-4)
+
+
+def _degenerate() -> dict[str, tuple[Tensor, Tensor]]:
+    """Predictions and references, (1, 17, 3) mm, that have no good answer."""
+    torch.manual_seed(6)
+    pose = 200 * torch.randn(1, 17, 3)
+    line = torch.arange(17.0)[None, :, None] * torch.tensor([1.0, 2.0, 3.0])
+    plane = pose * torch.tensor([1.0, 1.0, 0.0])
+    return {
+        "a prediction of zeros": (torch.zeros(1, 17, 3), pose),
+        "all joints in one place": (torch.full((1, 17, 3), 70.0), pose),
+        "all joints almost in one place": (1e-20 * pose, pose),
+        "a reference of zeros": (pose, torch.zeros(1, 17, 3)),
+        "zeros both": (torch.zeros(1, 17, 3), torch.zeros(1, 17, 3)),
+        "on a line": (line, pose),
+        "on one line both": (line, 2 * line),
+        "in a plane": (plane, plane.flip(1)),
+        "mirrored": (pose * torch.tensor([-1.0, 1.0, 1.0]), pose),
+        "the same": (pose, pose.clone()),
+        "scaled": (3 * pose, pose),
+    }
+
+
+@pytest.mark.parametrize("name", list(_degenerate()))
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_pose_however_degenerate_has_a_gradient_that_is_not_finite(
+    objective: str, name: str, dtype: torch.dtype
+) -> None:
+    pose, reference = (one.to(dtype) for one in _degenerate()[name])
+    pose.requires_grad_(True)
+    value = objective_value(pose, reference, torch.ones(17, dtype=dtype), 1.0, objective=objective)
+    (gradient,) = torch.autograd.grad(value.sum(), pose)
+    assert value.isfinite().all() and gradient.isfinite().all()
+
+
+def test_a_pose_that_is_not_finite_harms_no_neighbour() -> None:
+    torch.manual_seed(8)
+    pose, reference = 200 * torch.randn(3, 17, 3), 200 * torch.randn(3, 17, 3)
+    pose[1, 4, 0] = torch.nan
+    for objective in OBJECTIVES:
+        moved = pose.clone().requires_grad_(True)
+        value = objective_value(moved, reference, torch.ones(17), 1.0, objective=objective)
+        (gradient,) = torch.autograd.grad(value.sum(), moved)
+        assert value.isfinite().tolist() == [True, False, True], objective
+        assert gradient[[0, 2]].isfinite().all(), objective
+
+
+@pytest.mark.parametrize("objective", ["n-mpjpe", "pa-mpjpe"])
+def test_graphs_refuse_objectives_that_are_pytorchs_alone(objective: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{objective}' are not written into graphs; expected squared or mpjpe"):
+        graphs_of(ToyNetwork(), objective=objective)  # type: ignore[arg-type]

@@ -3,8 +3,8 @@
 A loop over whole batches computes until the slowest sample of each is done. Here a sample that is done leaves at once
 and the next takes its place, so that the gradient step always works on full slots:
 
-    flight = Flight(pair, pair.generator, space, threshold_mm=175, slots=64)
-    flight.board(rows)
+    flight = Flight(pair, pair.generator, space, slots=64)
+    flight.board(board(slots, Course.same(len(x), 500, 0.3, threshold_mm=175), 500))
     for landed in flight.run(admit):
         ...
 
@@ -63,14 +63,15 @@ class Landed(NamedTuple):
 
     @property
     def x(self) -> Tensor:
-        """(K, ...) last coordinates, or the strongest ones of rows that do not stop."""
-        stops = self.rows.course.stop.view(-1, *[1] * (self.rows.slots.x.ndim - 1))
-        return torch.where(stops, self.rows.slots.x, self.rows.kept_x)
+        """(K, ...) last coordinates, or the strongest ones of rows that keep them."""
+        keeps = self.rows.course.keeps.view(-1, *[1] * (self.rows.slots.x.ndim - 1))
+        return torch.where(keeps, self.rows.kept_x, self.rows.slots.x)
 
     @property
     def best(self) -> Tensor:
-        """(K,) mm, the largest error of every sample; -inf where none was finite."""
-        return self.rows.curve.nan_to_num(nan=-torch.inf, posinf=-torch.inf).amax(dim=1)
+        """(K,) mm, the strongest error of every sample (`Course.measure` of it); -inf where none was finite."""
+        measured = self.rows.course.sign[:, None] * self.rows.curve
+        return measured.nan_to_num(nan=-torch.inf, posinf=-torch.inf).amax(dim=1)
 
 
 @dataclass
@@ -127,14 +128,12 @@ class Flight:
     Args:
         pair: the target that is attacked; steps run in the pair's precision or runtime, verification in float32.
         painter: repaints from an appearance: the pair's generator, or a colouring of layers.
-        space: of the coordinates; what differs by sample (which attack, its ball) travels in the limits.
-        threshold_mm: an error past it, verified, ends a row that stops.
+        space: of the coordinates; what differs by sample (which attack, its ball) travels in the limits, and how long
+            and how far it goes in its course.
         objective: of the attack step.
         slots: how many samples a step computes; cut to what `board` brings if that is less.
         every: steps between two looks at which samples are done. More than 1 spares a GPU from waiting for the host;
             a sample stands still from the step at which it is done, so the result is the same.
-        sign: 1 drives predictions away from the reference; -1 towards it, and then an error below the threshold ends
-            it.
         bound: (new coordinates, slots) -> coordinates: a budget that cannot be said in the space, such as a picture's.
         step: in place of `Pair.step`, e.g. gradients estimated from queries; called with the same arguments, and
             ``slots=`` as a keyword if it `wants_slots`.
@@ -148,18 +147,16 @@ class Flight:
         painter: Painter,
         space: Space,
         *,
-        threshold_mm: float,
         objective: Objective = "squared",
         slots: int = 64,
         every: int = 1,
-        sign: float = 1.0,
         bound: Callable[[Tensor, Any], Tensor] | None = None,
         step: Callable[..., tuple[Tensor, Tensor]] | None = None,
     ) -> None:
         self.pair, self.painter, self.space = pair, painter, space
-        self.threshold_mm, self.objective, self.sign = threshold_mm, objective, sign
+        self.objective = objective
         self.every, self.traffic = max(1, every), Traffic()
-        self._wanted, self._bound = max(1, slots), bound
+        self._wanted, self.bound = max(1, slots), bound
         self._step = step or pair.step
         self._queue: deque[tuple[Rows, int]] = deque()  # batches that wait, and how many rows of each were taken
         self._to_check: list[Rows] = []
@@ -305,7 +302,7 @@ class Flight:
             slots.canvas,
             slots.reference,
             weight,
-            self.sign,
+            course.sign,
             objective=self.objective,
             given=slots.given,
             **extra,
@@ -319,14 +316,13 @@ class Flight:
         size = gradient.flatten(1).abs().amax(dim=1)
         finite = error.isfinite() & size.isfinite()
         used_up = slots.age >= course.steps
-        crossed = self._crossed(error)
-        due = (self._measure(error) >= rows.next_error) | (slots.age >= rows.checked_age + PATIENCE) | used_up
-        past = moved & course.stop & finite & crossed & due
+        measured = course.measure(error)
+        due = (measured >= rows.next_error) | (slots.age >= rows.checked_age + PATIENCE) | used_up
+        past = moved & course.stop & finite & course.crossed(error) & due
         why = past * PAST + (~finite) * NOT_FINITE + used_up * USED_UP + (size == 0) * FLAT
         halted = torch.where(moved, why.to(torch.uint8), rows.halted)
 
-        measured = self._measure(error)
-        higher = moved & ~course.stop & finite & (measured > rows.best)
+        higher = moved & course.keeps & finite & (measured > rows.best)
         shape = (-1, *[1] * (slots.x.ndim - 1))
         rows = rows._replace(
             halted=halted,
@@ -337,8 +333,8 @@ class Flight:
         )
         # Those that crossed make their step too, in case that verification sends them on.
         climbed = climb(rows, gradient, self.space, (halted == 0) | past)
-        if self._bound is not None:
-            climbed = climbed._replace(x=self._bound(climbed.x, slots))
+        if self.bound is not None:
+            climbed = climbed._replace(x=self.bound(climbed.x, slots))
         self._count(moved, tail)
         return rows._replace(slots=climbed)
 
@@ -350,13 +346,6 @@ class Flight:
         if not tail:
             self.traffic.places_before_tail += len(moved)
             self.traffic.busy_before_tail += busy
-
-    def _measure(self, error: Tensor) -> Tensor:
-        """What grows as the attack gets on: the error, or, driven towards a pose, less of it."""
-        return error if self.sign > 0 else -error
-
-    def _crossed(self, error: Tensor) -> Tensor:
-        return error > self.threshold_mm if self.sign > 0 else error < self.threshold_mm
 
     # Verification
 
@@ -396,12 +385,13 @@ class Flight:
             torch.cuda.current_stream().wait_event(check.done)
         self._checks.popleft()
         rows, verified = check.rows, check.verified
-        fooled = self._crossed(verified) & verified.isfinite()
+        course = rows.course
+        fooled = course.crossed(verified) & verified.isfinite()
         first = rows.confirmed == UNCHECKED
-        missing = (self._measure(torch.full_like(verified, self.threshold_mm)) - self._measure(verified)).clamp(min=0)
+        missing = (course.measure(course.threshold_mm) - course.measure(verified)).clamp(min=0)
         rows = rows._replace(
             checks=rows.checks + 1,
-            next_error=self._measure(rows.error) + missing,
+            next_error=course.measure(rows.error) + missing,
             confirmed=torch.where(first, fooled.to(torch.int8), rows.confirmed),
             halted=torch.where(fooled, PAST, rows.halted & ~PAST).to(torch.uint8),
         )

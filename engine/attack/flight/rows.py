@@ -28,12 +28,18 @@ class Course(NamedTuple):
         optimiser: (B,) int64, index into `settings.OPTIMISERS`.
         stop: (B,) bool, a verified crossing of the threshold ends it; else all steps are made and the strongest
             iterate is what counts.
+        threshold_mm: (B,) float32, an error past it, verified, ends a row that stops.
+        sign: (B,) float32, 1 drives predictions away from the reference; -1 towards it. Then an error below the
+            threshold ends it, the nearest iterate counts where none is, and steps shrink to nothing in equal parts:
+            those of one length would circle the reference for ever.
     """
 
     steps: Tensor
     step_size: Tensor
     optimiser: Tensor
     stop: Tensor
+    threshold_mm: Tensor
+    sign: Tensor
 
     @classmethod
     def same(
@@ -43,7 +49,9 @@ class Course(NamedTuple):
         step_size: float,
         optimiser: Optimiser = "adam",
         *,
+        threshold_mm: float,
         stop: bool = True,
+        sign: float = 1.0,
         device: torch.device | str = "cpu",
     ) -> "Course":
         """One course for all of `count` samples."""
@@ -56,7 +64,22 @@ class Course(NamedTuple):
             column(step_size, torch.float32),
             column(OPTIMISERS.index(optimiser), torch.int64),
             column(stop, torch.bool),
+            column(threshold_mm, torch.float32),
+            column(sign, torch.float32),
         )
+
+    @property
+    def keeps(self) -> Tensor:
+        """(B,) bool: the strongest iterate counts, not the last."""
+        return ~self.stop | (self.sign < 0)
+
+    def measure(self, error: Tensor) -> Tensor:
+        """What grows as an attack gets on, (B,): the error, or, driven towards a pose, less of it."""
+        return self.sign * error
+
+    def crossed(self, error: Tensor) -> Tensor:
+        """(B,) bool: past the threshold, on the side where the attack wants to be."""
+        return self.measure(error) > self.measure(self.threshold_mm)
 
 
 class Rows(NamedTuple):
@@ -67,7 +90,7 @@ class Rows(NamedTuple):
         course: how each goes.
         halted: (S,) uint8, why it stands still; 0: it moves.
         error: (S,) mm, at the last look.
-        best: (S,) mm, largest error of rows that do not stop.
+        best: (S,) mm, the strongest error of rows that keep it (`Course.measure` of it).
         kept_x: (S, ...) coordinates that count: of the strongest iterate, or of the last crossing of a row that stops.
         curve: (S, steps + 1) mm, error at every iterate; NaN after the last.
         checks: (S,) int64, verifications made. checked_age: (S,) steps made at the last crossing.
@@ -158,7 +181,8 @@ def climb(rows: Rows, gradient: Tensor, space: Space, moves: Tensor) -> Slots:
     along = along / along.norm(dim=1, keepdim=True).clamp(min=EPSILON) * flat.shape[1] ** 0.5
     speed = torch.where((course.optimiser == OPTIMISERS.index("sign")).view(column), gradient.sign(), adam)
     speed = torch.where((course.optimiser == OPTIMISERS.index("gradient")).view(column), along.view_as(gradient), speed)
-    x = space.project(slots.x + course.step_size.view(column) * speed, slots.limits)
+    share = torch.where(course.sign < 0, 1 - slots.age / course.steps, 1.0)
+    x = space.project(slots.x + (course.step_size * share).view(column) * speed, slots.limits)
     mask = moves.view(column)
     return slots._replace(
         age=age,

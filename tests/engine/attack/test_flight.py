@@ -101,9 +101,11 @@ def test_slots_order_looks_and_admission_change_nothing(
     pair, admitted = ready()
     order = torch.from_numpy(np.random.default_rng(seed).permutation(23))
     rows = board(
-        fill(admitted.appearance, admitted.clean_pose, admitted.canvas), Course.same(23, RULE.steps, RULE.step_size), 40
+        fill(admitted.appearance, admitted.clean_pose, admitted.canvas),
+        Course.same(23, RULE.steps, RULE.step_size, threshold_mm=175.0),
+        40,
     )
-    flight = Flight(pair, pair.generator, Raw(), threshold_mm=175.0, slots=slots, every=every)
+    flight = Flight(pair, pair.generator, Raw(), slots=slots, every=every)
     waiting = list(order.split(admitted_at_once))
 
     def admit() -> bool:
@@ -126,8 +128,12 @@ def test_slots_order_looks_and_admission_change_nothing(
 def test_slots_stay_busy_while_samples_wait() -> None:
     pair, admitted = ready(200)
     step = 0.4
-    rows = board(fill(admitted.appearance, admitted.clean_pose, admitted.canvas), Course.same(200, 60, step), 60)
-    flight = Flight(pair, pair.generator, Raw(), threshold_mm=175.0, slots=16)
+    rows = board(
+        fill(admitted.appearance, admitted.clean_pose, admitted.canvas),
+        Course.same(200, 60, step, threshold_mm=175.0),
+        60,
+    )
+    flight = Flight(pair, pair.generator, Raw(), slots=16)
     flight.board(rows)
     iterations = torch.cat([landed.rows.slots.age for landed in flight.run()])
     traffic = flight.traffic.facts()

@@ -69,6 +69,14 @@ def test_one_command_attacks_and_says_so_in_json(
         (["--threshold", "-3"], "threshold_mm"),
         (["--network", "no-such-network"], "no-such-network"),
         (["--attack", "colours-0.1"], "studio"),
+        (["--towards", "nobody"], "no sample of"),
+        (["--towards", "gone.npy"], "cannot be read as a pose"),
+        (["--attack", "towards"], "say which by `towards`"),
+        (["--attack", "natural", "--towards", "mirror"], "no attack goes there"),
+        (["--towards", "mirror", "--reach", "0"], "reach_mm"),
+        (["--attack", "pixels-8", "--psnr-floor", "30"], "have budgets of their own"),
+        (["--ssim-floor", "1.5"], "ssim_floor"),
+        (["--objective", "l1"], "objective"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_2(
