@@ -9,7 +9,7 @@ from torch import Tensor
 
 from turncoat.engine.attack.ascent import Rule, ascend, reference_paint
 from turncoat.engine.attack.block import Block, judged, settled
-from turncoat.engine.attack.identity import generator_of
+from turncoat.engine.attack.identity import Asker, generator_of
 from turncoat.engine.attack.measure import Admitted, Columns, admit, effect, to_numpy
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
@@ -98,6 +98,7 @@ def attack_codes(
     x_start = space.coordinates(admitted.appearance)
     unattacked = [Outcome.PAST_BEFORE if past else Outcome.NOT_FINITE for past in before.tolist()]
     kept = Strongest(x_start, unattacked, admitted.error_initial)
+    queries = np.zeros(len(usable), dtype=np.int64)
     for restart in range(settings.restarts):
         for piece in standing.split(settings.batch):
             some = [samples[place] for place in piece.tolist()] if samples is not None else []
@@ -106,11 +107,19 @@ def attack_codes(
                 x = random_starts(x, some, name, budget, step_size, settings.seed, restart)
             canvas, given = take(admitted.canvas, piece), take(admitted.given, piece)
             slots = fill(x, admitted.clean_pose[piece], canvas, given=given)
+            askers = [
+                Asker(samples[place]["sample_id"] if samples is not None else str(place), restart, name)
+                for place in piece.tolist()
+            ]
             if optimiser == "random":
                 random = [generator_of(settings.seed, one["sample_id"], restart, f"search {name}") for one in some]
                 found = search(pair, pair.generator, slots, space, rule, budget, random)
+                asked = [iterations + 1 for iterations in found.iterations.tolist()]
             else:
-                found = ascend(pair, pair.generator, slots, space, rule)
+                found = ascend(pair, pair.generator, slots, space, rule, askers)
+                asked = pair.queries.taken(askers) if pair.queries is not None else []
+            if pair.queries is not None:
+                queries[piece.cpu().numpy()] += np.array(asked, dtype=np.int64)
             kept.offer(piece, found, restart)
         standing = kept.standing(standing)
         if not len(standing):
@@ -127,6 +136,7 @@ def attack_codes(
         **code_columns(pair.generator, admitted.appearance, appearance, pair.device),
         "appearance_shift": to_numpy(shift),
         **kept.columns(),
+        **({"queries": queries} if pair.queries is not None else {}),
     }
     columns["error_best_mm"] = np.fmax(columns["error_best_mm"], columns["error_final_mm"])
     return Block(

@@ -1,12 +1,13 @@
 """The loop of Algorithm 1: step every standing slot, retire those that are done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from turncoat.engine.attack.identity import Asker
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair, compute_in
 from turncoat.engine.attack.settings import Optimiser
@@ -78,7 +79,9 @@ Verify = Callable[[Tensor, Any, Tensor], Tensor]
 """(appearance, canvas, reference) -> error in mm of the float32 prediction on the 8-bit frame, (B,)."""
 
 
-def ascend(pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule) -> Ascended:
+def ascend(
+    pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule, askers: Sequence[Asker] | None = None
+) -> Ascended:
     """Drive every slot uphill until it is retired. Only standing samples are computed.
 
     Args:
@@ -87,6 +90,7 @@ def ascend(pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule)
         slots: samples 0 .. N-1, in that order.
         space: of their coordinates.
         rule: when to end.
+        askers: (N,) whose samples these are; needed where the pair asks by queries.
 
     A sample whose verification fails goes on. It is verified again when its error has risen by what was missing, every
     8 iterations, and at its last one: verification is in float32, and costs as much as a reduced step.
@@ -115,6 +119,8 @@ def ascend(pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule)
             1.0,
             objective=rule.objective,
             given=slots.given,
+            askers=None if askers is None else [askers[sample] for sample in slots.sample.tolist()],
+            iteration=slots.age,
         )
         gradient = space.pull_back(gradient.float())
         error = mpjpe(pose.float(), slots.reference)  # (S,)

@@ -23,7 +23,9 @@ def attack(
     dataset: Annotated[Path, typer.Argument(help="Folder of the dataset to attack on.")],
     out: Annotated[Path, typer.Option("--out", help="Run folder to write; must be empty or missing.")],
     network: Annotated[str, typer.Option(help="Generator: shipped name, or path of its weights.")] = "nsd",
-    target: Annotated[str | None, typer.Option(help="Network to attack, if it is another one.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Network to attack, if it is another one; or the .toml of a foreign target.")
+    ] = None,
     attacks: Annotated[
         list[str] | None,
         typer.Option("--attack", help="paper, free, natural, colours-0.1, colours-0.2, colours-free; repeatable."),
@@ -105,7 +107,7 @@ def attack(
             dataset,
             chosen,
             out,
-            target=load_network(target) if target else None,
+            target=target,
             selection=selection,
             resume=resume,
             progress=advance,
