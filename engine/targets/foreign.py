@@ -119,8 +119,8 @@ class ForeignTarget(nn.Module):
             )
 
 
-def load_target(path: str | Path) -> ForeignTarget:
-    """A foreign target from its description, a TOML file.
+def load_target(path: str | Path, overrides: dict[str, Any] | None = None) -> ForeignTarget:
+    """A foreign target from its description, a TOML file, with `overrides` laid over it.
 
     Raises:
         ConfigError: the description is wrong, or the target is not what it says.
@@ -128,7 +128,7 @@ def load_target(path: str | Path) -> ForeignTarget:
         EngineError: the package that runs its file is missing, or the target fails on a picture.
     """
     path = Path(path)
-    settings = TargetSettings.load(path)
+    settings = TargetSettings.load(path, overrides)
     folder = path.resolve().parent
     if settings.is_file:
         file = folder / settings.source
@@ -147,6 +147,8 @@ def _hash_of(source: Any) -> str:
     if not isinstance(source, nn.Module):
         return ""
     state = sorted(source.state_dict().items())
-    arrays = [name.encode() + value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
-              for name, value in state if value.ndim]  # fmt: skip
+    arrays = [
+        name.encode() + value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+        for name, value in state
+    ]
     return content_hash(b"\x1f".join(arrays))
