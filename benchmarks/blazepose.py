@@ -35,13 +35,11 @@ PAST = 175.0
 NEVER = 1e6  # mm: a threshold that stops nothing
 STEPS: dict[str, dict[str, Any]] = {
     # One draw of each control, so that none of them was selected on the surrogate.
-    "surrogate": {"attacks": ("natural", *COLOURS), "iterations": 100, "colour_iterations": 60, "draws": 1},
-    "codes": {
-        "attacks": ("natural",), "iterations": 11, "optimiser": {"natural": "gradient"}, "step_size": {"natural": 0.3},
-    },
-    "colours": {"attacks": COLOURS, "colour_iterations": 8},
-}  # fmt: skip
-PAIRS = {"codes": 12, "colours": 4}
+    "surrogate": {"attacks": ("natural", *COLOURS), "iterations": 40, "colour_iterations": 20, "draws": 1},
+    "codes": {"attacks": ("natural",), "iterations": 9, "step_size": {"natural": 0.3}, "draws": 10},
+    "colours": {"attacks": COLOURS, "colour_iterations": 8, "draws": 10},
+}
+PAIRS = {"codes": 10, "colours": 4}
 RADIUS = 0.5
 
 
@@ -149,17 +147,17 @@ def compared(runs: dict[str, Run], target: ForeignTarget, data: Dataset) -> list
     shown.add("code: transfer, random direction as long", moved(control="random direction"), "repainted, unattacked")
     shown.add("code: transfer from nsd", natural, "code: transfer, random direction as long")
     shown.add("code: queries, random direction as long", picked(runs["codes"], control="random direction"))
-    shown.add("code: strongest of 20 other people's", picked(runs["codes"], control="other subjects"))
+    shown.add("code: strongest of 10 other people's", picked(runs["codes"], control="other subjects"))
     shown.add("code: queries", picked(runs["codes"], attack="appearance"), "code: queries, random direction as long")
     for name in COLOURS:
         short = name.replace("colours-", "colours +-")
         shown.add(f"{short}: one random corner", moved(control="random corners", setting=name))
         shown.add(f"{short}: transfer from nsd", moved(attack="colours", setting=name), f"{short}: one random corner")
         shown.add(
-            f"{short}: strongest of 20 random corners", picked(runs["colours"], control="random corners", setting=name)
+            f"{short}: strongest of 10 random corners", picked(runs["colours"], control="random corners", setting=name)
         )
         shown.add(f"{short}: queries", picked(runs["colours"], attack="colours", setting=name),
-                  f"{short}: strongest of 20 random corners")  # fmt: skip
+                  f"{short}: strongest of 10 random corners")  # fmt: skip
     return shown.rows
 
 
@@ -177,8 +175,8 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="pose_landmark_full.tflite")
     parser.add_argument("--data", type=Path, required=True, help="folder of a rendered studio dataset, frames of 128")
     parser.add_argument("--work", type=Path, required=True, help="folder of the three runs")
-    parser.add_argument("--per-subject", type=int, default=12, help="frames of each of the five subjects")
-    parser.add_argument("--queried", type=int, default=8, help="of which so many are attacked by queries")
+    parser.add_argument("--per-subject", type=int, default=8, help="frames of each of the five subjects")
+    parser.add_argument("--queried", type=int, default=4, help="of which so many are attacked by queries")
     parser.add_argument("--step", choices=list(STEPS), help="make only this run")
     options = parser.parse_args()
     target = load_target(Path(__file__).with_suffix(".toml"), {"source": str(options.model.resolve())})

@@ -13,12 +13,15 @@ CALLERS = {
     "engine/attack/ascent.py": {"pose_error"},
     "engine/attack/colours.py": {"pose_error", "recompose"},
     "engine/attack/controls.py": {"pose_error"},
+    "engine/attack/joints.py": {"pose_error"},  # bones of a target that has not all of them
     "engine/attack/measure.py": {"pose_error"},  # admission, verification, what runs record
     "engine/attack/pictures.py": {"recompose"},  # what a report shows
     "engine/attack/similarity.py": {"resample"},
     "engine/latency/kernels.py": {"composite", "pose_error"},
     "engine/runtime/split.py": {"composite"},  # the joint of generator and target
     "engine/runtime/trial.py": {"pose_error"},
+    "engine/targets/preprocess.py": {"resample"},  # what a foreign target is shown
+    "engine/targets/transfer.py": {"pose_error"},
     "training/evaluate.py": {"pose_error"},
     "training/evaluation/pictures.py": {"composite", "pose_error", "resample"},
     "training/evaluation/poses.py": {"pose_error"},

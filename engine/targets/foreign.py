@@ -48,6 +48,7 @@ class ForeignTarget(nn.Module):
         self.metadata = {"name": self.name, "foreign": settings.model_dump(mode="json")}
         self.weights_hash = content_hash(f"{settings.hash()} {weights}".encode())
         self.eval().requires_grad_(False)
+        self.to(next((weight.device for weight in self.parameters()), torch.device("cpu")))
         self._try()
 
     def predict(self, frames: Tensor, *, given: Given | None = None) -> Tensor:
@@ -98,7 +99,7 @@ class ForeignTarget(nn.Module):
 
     def _try(self) -> None:
         """Predict on two pictures of noise: what cannot work is said now, not in the middle of a sweep."""
-        where = next((one.device for one in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+        where = self.preprocess.mean.device
         random = torch.Generator().manual_seed(0)
         size = (self.settings.input.height, self.settings.input.width)
         frames = torch.rand(2, 3, *size, generator=random).to(where)

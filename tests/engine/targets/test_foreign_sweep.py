@@ -133,6 +133,14 @@ def test_a_target_that_looks_at_boxes_is_told_where_the_person_is(layered: Datas
     assert rows["given"].all() and run.info["target"]["given"] and not run.info["generator"]["given"]
 
 
+def test_a_foreign_target_may_be_the_judge(layered: Dataset, folder: Path, tmp_path: Path) -> None:
+    toy, judge = ToyNetwork(statistics=ToyStatistics()), str(folder / "boxed.toml")
+    settings = SETTINGS.model_copy(update={"judge": judge, "attacks": ("natural",), "controls": False})
+    run = attack_dataset(toy, layered, settings, tmp_path / "run", selection=FEW)
+    rows = run.rows(attack="appearance")
+    assert (rows["judge_error_mm"] > 1).all() and run.info["judge"]["name"] == "boxed"
+
+
 def test_a_run_on_a_foreign_target_has_a_report(white: Run, layered: Dataset) -> None:
     page = write_report(white.folder, data=layered, weights=ToyNetwork())
     assert "NaN" not in Path(page).read_text() and "nan," not in Path(page).read_text()
