@@ -32,18 +32,17 @@ BATCH = 32  # frames painted and asked about together
 class QueryStep:
     """In place of `export.attack_step`, for a target that is asked only for predictions.
 
-    Attributes:
+    Args:
         settings: how it is asked.
+        seed: of the directions, together with the askers.
+        statistics: of the generator's natural codes; None: directions are those of the code itself.
+        generator: the painter that these statistics belong to; other painters (of colours) have none.
+
+    Attributes:
         queries: predictions that `step` has asked for, by asker, since they were last taken.
     """
 
     def __init__(self, settings: QuerySettings, seed: int, statistics: Any = None, generator: Any = None) -> None:
-        """Args:
-        settings: of the estimator.
-        seed: of the directions, together with the askers.
-        statistics: of the generator's natural codes; None: directions are those of the code itself.
-        generator: the painter that these statistics belong to; other painters (of colours) have none.
-        """
         self.settings, self.seed, self.generator = settings, seed, generator
         self.queries: Counter[Asker] = Counter()
         self._factor = None if statistics is None else torch.as_tensor(statistics.factor, dtype=torch.float64)
