@@ -22,6 +22,7 @@ from turncoat.engine.attack.colour_controls import noise
 from turncoat.engine.attack.joints import truth_for
 from turncoat.engine.runs import Run
 from turncoat.engine.sweep import Selection, attack_dataset
+from turncoat.engine.sweep.again import finished_run
 from turncoat.engine.sweep.plan import index_rows
 from turncoat.engine.targets import ForeignTarget, load_target, transfer
 from turncoat.kernels.files import content_hash
@@ -173,14 +174,17 @@ def compared(runs: dict[str, Run], target: ForeignTarget, data: Dataset) -> list
                                          "error_from_synthesis_mm": None} for row in natural])  # fmt: skip
     shown.add("code: transfer, random direction as long", moved(control="random direction"), "repainted, unattacked")
     shown.add("code: transfer from nsd", natural, "code: transfer, random direction as long")
-    shown.add("code: queries, random direction as long", picked(runs["codes"], control="random direction"))
-    shown.add("code: strongest of 10 other people's", picked(runs["codes"], control="other subjects"))
-    shown.add("code: queries", picked(runs["codes"], attack="appearance"), "code: queries, random direction as long")
+    if "codes" in runs:
+        shown.add("code: queries, random direction as long", picked(runs["codes"], control="random direction"))
+        shown.add("code: strongest of 10 other people's", picked(runs["codes"], control="other subjects"))
+        shown.add(
+            "code: queries", picked(runs["codes"], attack="appearance"), "code: queries, random direction as long"
+        )
     for name in COLOURS:
         short = name.replace("colours-", "colours +-")
         shown.add(f"{short}: one random corner", moved(control="random corners", setting=name))
         shown.add(f"{short}: transfer from nsd", moved(attack="colours", setting=name), f"{short}: one random corner")
-        queried = picked(runs["colours"], attack="colours", setting=name)
+        queried = picked(runs["colours"], attack="colours", setting=name) if "colours" in runs else []
         if queried:
             control = f"{short}: strongest of 10 random corners"
             shown.add(control, picked(runs["colours"], control="random corners", setting=name))
@@ -205,6 +209,7 @@ def main() -> None:
     parser.add_argument("--per-subject", type=int, default=8, help="frames of each of the five subjects")
     parser.add_argument("--queried", type=int, default=2, help="of which so many are attacked by queries")
     parser.add_argument("--step", choices=list(STEPS), help="make only this run")
+    parser.add_argument("--complete", action="store_true", help="the table of the runs that are complete; make none")
     options = parser.parse_args()
     target = load_target(Path(__file__).with_suffix(".toml"), {"source": str(options.model.resolve())})
     data = open_dataset(options.data)
@@ -215,7 +220,11 @@ def main() -> None:
         for step in STEPS
     }
     steps = [options.step] if options.step else list(STEPS)
-    runs = {step: made(step, target, data, selections[step], options.work) for step in steps}
+    if options.complete:
+        known = {step: finished_run(options.work / step) for step in steps}
+        runs = {step: run for step, run in known.items() if run is not None}
+    else:
+        runs = {step: made(step, target, data, selections[step], options.work) for step in steps}
     if options.step:
         return
     found = [*sees(target, data, selections["surrogate"].rows(data, 0)), *compared(runs, target, data)]
