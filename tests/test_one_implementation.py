@@ -15,6 +15,7 @@ CALLERS = {
     "engine/attack/controls.py": {"pose_error"},
     "engine/attack/flight/flight.py": {"pose_error"},  # every attack step
     "engine/attack/goals.py": {"pose_error"},
+    "engine/attack/joints.py": {"pose_error"},  # bones of a target that has not all of them
     "engine/attack/measure.py": {"pose_error"},  # admission, verification, what runs record
     "engine/attack/pictures.py": {"recompose"},  # what a report shows
     "engine/attack/pixels.py": {"pose_error"},
@@ -24,6 +25,8 @@ CALLERS = {
     "engine/runtime/split.py": {"composite"},  # the joint of generator and target
     "engine/runtime/trial.py": {"pose_error"},
     "export/attack_step.py": {"pose_error"},  # aligned objectives
+    "engine/targets/preprocess.py": {"resample"},  # what a foreign target is shown
+    "engine/targets/transfer.py": {"pose_error"},
     "training/evaluate.py": {"pose_error"},
     "training/evaluation/pictures.py": {"composite", "pose_error", "resample"},
     "training/evaluation/poses.py": {"pose_error"},

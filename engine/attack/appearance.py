@@ -119,7 +119,10 @@ def search_codes(
                 x = random_starts(x, some, name, radius, step_size, settings.seed, restart)
             slots = fill(x, admitted.clean_pose[piece], take(admitted.canvas, piece), given=take(admitted.given, piece))
             random = [generator_of(settings.seed, one["sample_id"], restart, f"search {name}") for one in some]
-            found.offer(piece, search(pair, pair.generator, slots, space, rule, radius, random), restart)
+            results = search(pair, pair.generator, slots, space, rule, radius, random)
+            for place, made in zip(piece.tolist(), results.iterations.tolist(), strict=True):
+                found.kept[place].queries += made + 1
+            found.offer(piece, results, restart)
         standing = found.standing(standing)
         if not len(standing):
             break
@@ -153,6 +156,7 @@ def block_of(
         "appearance_shift": to_numpy(shift),
         **kept_columns(list(kept)),
         **about_goal,
+        **({"queries": np.array([one.queries for one in kept])} if pair.queries is not None else {}),
     }
     if is_towards(name):  # what its ascents saw are distances to the goal
         columns["error_goal_curve_mm"] = columns.pop("error_curve_mm")

@@ -1,5 +1,6 @@
 """One ascent of many samples: what Algorithm 1 does to those that were admitted, driven in flight."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from turncoat.engine.attack.flight import Course, Flight, board
+from turncoat.engine.attack.identity import Asker
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.settings import Optimiser
@@ -72,7 +74,14 @@ class Ascended(NamedTuple):
 
 
 def ascend(
-    pair: Pair, painter: Painter, slots: Slots, space: Space, rule: Rule, *, size: int | None = None
+    pair: Pair,
+    painter: Painter,
+    slots: Slots,
+    space: Space,
+    rule: Rule,
+    askers: Sequence[Asker] | None = None,
+    *,
+    size: int | None = None,
 ) -> Ascended:
     """Drive every slot uphill until it is retired. Only standing samples are computed.
 
@@ -82,6 +91,7 @@ def ascend(
         slots: samples 0 .. N-1, in that order.
         space: of their coordinates.
         rule: when to end.
+        askers: (N,) whose samples these are; needed where the pair asks by queries.
         size: how many of them are computed at a time, the others wait for a place; None: all.
 
     A sample whose verification fails goes on. It is verified again when its error has risen by what was missing, every
@@ -105,7 +115,8 @@ def ascend(
         stop=rule.stop,
         device=device,
     )
-    flight = Flight(pair, painter, space, objective=rule.objective, slots=size or max(1, count))
+    whose = None if askers is None else (lambda numbers: [askers[number] for number in numbers])
+    flight = Flight(pair, painter, space, objective=rule.objective, slots=size or max(1, count), askers=whose)
     flight.board(board(slots, course, rule.steps))
     for landed in flight.run():
         rows, who = landed.rows, landed.rows.slots.sample

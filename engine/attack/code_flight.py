@@ -12,6 +12,7 @@ from turncoat.engine.attack.courses import Plan, plan_of
 from turncoat.engine.attack.flight import Course, Flight, Landed, Rows, board
 from turncoat.engine.attack.floors import PictureFloor
 from turncoat.engine.attack.goals import at_start, goals_of
+from turncoat.engine.attack.identity import Asker
 from turncoat.engine.attack.measure import Admitted
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
@@ -21,6 +22,7 @@ from turncoat.engine.attack.slots import fill, take
 from turncoat.engine.attack.spaces import Codes
 
 Admit = Callable[[], bool]
+NOBODY = Asker("")
 
 
 @dataclass
@@ -64,6 +66,11 @@ class Ask:
     low: float = 0.0
     high: float = 0.0
 
+    @property
+    def asker(self) -> Asker:
+        """For whom it draws at random; a sample without a name draws as its place in its batch."""
+        return Asker(str(self.rider.sample.get("sample_id", self.rider.place)), self.restart, self.name)
+
 
 class CodeFlight:
     """Fly the appearance attacks of a run.
@@ -99,6 +106,7 @@ class CodeFlight:
             every=settings.look_every,
             bound=PictureFloor.asked(pair, pair.generator, self._space, settings),
             step=step,
+            askers=self._askers,
         )
         self.iterations = dict.fromkeys(self._plans, 0)
         self._asks: dict[int, Ask] = {}
@@ -145,6 +153,10 @@ class CodeFlight:
         if self._ready:
             ready, self._ready = self._ready, []
             yield ready
+
+    def _askers(self, numbers: Sequence[int]) -> list[Asker]:
+        """For whom the rows of these numbers are flown; an empty place asks for nobody."""
+        return [self._asks[number].asker if number in self._asks else NOBODY for number in numbers]
 
     def _own(self, appearance: Tensor, plan: Plan) -> Tensor:
         return self._space.coordinates(appearance) if plan.whitened else appearance
@@ -205,6 +217,8 @@ class CodeFlight:
         ):
             ask = self._asks.pop(number)
             kept = ask.rider.kept[ask.name]
+            if self.pair.queries is not None:
+                kept.queries += self.pair.queries.taken([ask.asker])[0]
             self.iterations[ask.name] += age
             if ask.halving:
                 kept.checks += checks

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from turncoat.engine.attack.ascent import Ascended, Rule, ascend
 from turncoat.engine.attack.block import Block, curves, judged
-from turncoat.engine.attack.identity import generator_of
+from turncoat.engine.attack.identity import Asker, generator_of
 from turncoat.engine.attack.measure import Admitted, Columns, admit, effect, strongest_draw, to_numpy
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
@@ -152,13 +152,14 @@ def attack_colours(
     spread = FREE_JITTER if budget is None else OWN_JITTER * budget
     own = admitted.appearance + spread * torch.from_numpy(jitter.astype(np.float32)).to(pair.device)
     starts = (own, drawn.strongest)
-    block = _better(
-        pair,
-        dressed,
-        [_ascend(pair, admitted, start, drawn.limits, name, settings) for start in starts],
-        settings,
-        truth,
-    )
+    askers = [[Asker(sample["sample_id"], start, name) for sample in samples] for start in range(len(starts))]
+    found = [
+        _ascend(pair, admitted, start, drawn.limits, name, settings, mine)
+        for start, mine in zip(starts, askers, strict=True)
+    ]
+    block = _better(pair, dressed, found, settings, truth)
+    if pair.queries is not None:
+        block.columns["queries"] = np.sum([pair.queries.taken(mine) for mine in askers], axis=0)
     block.common = {"attack": "colours", "setting": name, "budget": budget, "objective": settings.objective}
     return block
 
@@ -204,7 +205,13 @@ def colour_columns(dressed: Dressed, garments: Tensor) -> Columns:
 
 
 def _ascend(
-    pair: Pair, admitted: Admitted, start: Tensor, limits: tuple[Tensor, Tensor], name: str, settings: AttackSettings
+    pair: Pair,
+    admitted: Admitted,
+    start: Tensor,
+    limits: tuple[Tensor, Tensor],
+    name: str,
+    settings: AttackSettings,
+    askers: Sequence[Asker],
 ) -> Ascended:
     """All steps from `start` (N, G, 3), the strongest colours kept."""
     rule = Rule(
@@ -216,7 +223,7 @@ def _ascend(
     for piece in torch.arange(len(start), device=start.device).split(settings.batch):
         canvas, given = take(admitted.canvas, piece), take(admitted.given, piece)
         slots = fill(x[piece], admitted.clean_pose[piece], canvas, take(limits, piece), given)
-        pieces.append(ascend(pair, Dyer(), slots, space, rule))
+        pieces.append(ascend(pair, Dyer(), slots, space, rule, [askers[sample] for sample in piece.tolist()]))
     return Ascended.joined(pieces)
 
 

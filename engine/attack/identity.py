@@ -1,8 +1,17 @@
 """Randomness that belongs to a sample, not to the order in which samples happen to be computed."""
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Asker(NamedTuple):
+    """For whom something random is drawn while an attack runs: a start of an attack on a sample."""
+
+    sample_id: str
+    restart: int = 0
+    purpose: str = ""  # of the attack, which keeps its randomness apart from that of others
 
 
 def generator_of(seed: int, sample_id: str, restart: int, purpose: str) -> np.random.Generator:

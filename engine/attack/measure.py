@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from turncoat.engine.attack.joints import on_all_joints, ratios_of_bones, truth_for
 from turncoat.engine.attack.pair import Pair, from_bytes, to_bytes
 from turncoat.engine.attack.similarity import crop_similarity, similarity
 from turncoat.engine.attack.verified import reference_paint
-from turncoat.kernels.pose_error import bone_ratios, mpjpe, n_mpjpe, pa_mpjpe, procrustes, yaw_deg
+from turncoat.kernels.pose_error import mpjpe, n_mpjpe, pa_mpjpe, procrustes, yaw_deg
 from turncoat.training.networks import Given
 
 Columns = dict[str, Any]
@@ -69,7 +70,7 @@ def effect(pair: Pair, admitted: Admitted, attacked: Tensor, truth: Tensor | Non
         pair: whose target predicts.
         admitted: the N samples.
         attacked: (N, 3, H, W) in [0, 1], before rounding.
-        truth: (N, J, 3) mm, or None.
+        truth: (N, 17, 3) mm, or None; compared over the joints that the target has, relative to its root.
         crop_size: side of the crop in the crop metrics, pixels; needed where the admitted samples have a box.
 
     Poses, N- and PA-MPJPE, bones, yaw, pictures and what the judge sees belong to the 8-bit frame: what a camera or a
@@ -80,8 +81,10 @@ def effect(pair: Pair, admitted: Admitted, attacked: Tensor, truth: Tensor | Non
     rounded = to_bytes(attacked)
     pose = pair.predict(from_bytes(rounded), admitted.given)
     verified = mpjpe(pose, clean)
-    ratios = bone_ratios(pose, clean)
-    low, high = _percentiles(ratios, (0.05, 0.95))
+    ratios = ratios_of_bones(pair.target, pose, clean)
+    bones: Columns = {}
+    if ratios is not None:
+        bones["bone_ratio_p5"], bones["bone_ratio_p95"] = _percentiles(ratios, (0.05, 0.95))
     columns: Columns = {
         "error_initial_mm": admitted.error_initial,
         "error_final_mm": error,
@@ -89,12 +92,11 @@ def effect(pair: Pair, admitted: Admitted, attacked: Tensor, truth: Tensor | Non
         "error_n_mm": n_mpjpe(pose, clean),
         "error_pa_mm": pa_mpjpe(pose, clean),
         "error_from_synthesis_mm": mpjpe(pose, admitted.synthesis_pose),
-        "bone_ratio_p5": low,
-        "bone_ratio_p95": high,
+        **bones,
         "yaw_deg": yaw_deg(procrustes(pose, clean)[2]),
-        "pose_clean": clean,
-        "pose_synthesis": admitted.synthesis_pose,
-        "pose_attacked": pose,
+        "pose_clean": on_all_joints(pair.target, clean),
+        "pose_synthesis": on_all_joints(pair.target, admitted.synthesis_pose),
+        "pose_attacked": on_all_joints(pair.target, pose),
         **similarity(rounded, admitted.synthesis),
     }
     if admitted.box is not None:
@@ -104,6 +106,7 @@ def effect(pair: Pair, admitted: Admitted, attacked: Tensor, truth: Tensor | Non
         columns["judge_error_initial_mm"] = admitted.judge_initial
         columns["judge_error_mm"] = mpjpe(judged, admitted.judged_clean)
     if truth is not None:
+        truth = truth_for(pair.target, truth)
         columns |= {"error_gt_clean_mm": mpjpe(clean, truth), "error_gt_attacked_mm": mpjpe(pose, truth)}
     return Effect(error, verified, {name: to_numpy(value) for name, value in columns.items()})
 

@@ -1,6 +1,6 @@
 """The networks of an attack, and the precision they compute in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from turncoat.engine.attack.identity import Asker
 from turncoat.export.attack_step import Objective, attack_step
 from turncoat.kernels.device import find_device
+from turncoat.kernels.errors import ConfigError
 from turncoat.training.data import Dataset
 from turncoat.training.networks import Given, given_of, guide, needs_given
 
@@ -32,6 +34,7 @@ class Pair:
         judge: a `PoseTarget` that nobody attacks and that is asked what it sees; None: there is none.
         runtime: a `Session` that takes the generator's steps against itself in place of PyTorch, or the `PairStep` of
             two; everything else, and above all verification, stays with `generator` and `target`.
+        queries: a `QueryStep` that takes the steps, because no gradients come from the target.
     """
 
     generator: Any
@@ -41,10 +44,13 @@ class Pair:
     precision: str = "float32"
     judge: Any = None
     runtime: Any = None
+    queries: Any = None
 
     @property
     def backend(self) -> str:
         """What the column `backend` shows."""
+        if self.queries is not None:
+            return f"queries-{self.queries.settings.estimator}"
         return self.runtime.backend if self.runtime is not None else f"torch-{self.precision}"
 
     def step(
@@ -58,8 +64,31 @@ class Pair:
         *,
         objective: Objective = "squared",
         given: Given | None = None,
+        askers: Sequence[Asker] | None = None,
+        iteration: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """`export.attack_step` in the pair's precision, or by its runtime where that holds the generator."""
+        """`export.attack_step` in the pair's precision, or by its runtime where that holds the generator.
+
+        Where the target is asked by queries, `askers` and `iteration`, (B,) each, say what the directions depend on.
+        """
+        if self.queries is not None:
+            if askers is None or iteration is None:
+                raise ConfigError(
+                    "Queries are drawn for samples; say for which ones, or attack a target with gradients."
+                )
+            return self.queries.step(
+                self.target,
+                painter,
+                appearance,
+                canvas,
+                reference,
+                joint_weight,
+                sign,
+                askers=askers,
+                iteration=iteration,
+                objective=objective,
+                given=given,
+            )
         if self.runtime is not None and painter is self.generator:
             signs = torch.as_tensor(sign, dtype=torch.float32, device=self.device).expand(len(appearance))
             told = {"given": given} if given is not None and self.target is not self.generator else {}

@@ -24,6 +24,7 @@ class Kept:
         checks: verifications, and best: largest error in mm, of all starts.
         confirmed: whether the first verification of all held; None: there was none.
         sign: 1; or -1, where smaller errors are the stronger ones, and `best` is the smallest error, negative.
+        queries: predictions that estimated gradients asked for, of all starts.
         nothing_below: of `smallest*`: the largest distance within which nothing was found.
     """
 
@@ -31,7 +32,7 @@ class Kept:
         """Begin at the own coordinates; `outcome` is what holds of a sample that is never offered anything."""
         self.x, self.outcome, self.best, self.sign = x, outcome, sign * error_initial, sign
         self.nothing_below: float | None = None
-        self.restart = self.iterations = self.checks = 0
+        self.restart = self.iterations = self.checks = self.queries = 0
         self.confirmed: bool | None = None
         self.curve: np.ndarray | None = None
         self._last = -np.inf

@@ -39,7 +39,9 @@ def attack(
             help="Of --images: a picture of the empty scene, a folder with one for each (same names), or median."
         ),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Network to attack, if it is another one.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Network to attack, if it is another one; or the .toml of a foreign target.")
+    ] = None,
     generators: Annotated[
         str | None,
         typer.Option(help="A,B,C: a transfer matrix of every generator on every target; see docs/transfer.md."),

@@ -46,7 +46,8 @@ def panels(
     """The drawings of one example, all at one scale.
 
     Args:
-        truth, clean, attacked: poses (17, 3) mm, camera axes, relative to the pelvis; truth may be missing.
+        truth, clean, attacked: poses (17, 3) mm, camera axes, relative to the pelvis; truth may be missing. Joints that
+            are NaN, which a foreign target lacks, are left out.
         up: (3,) where up is, in camera axes.
 
     Returns:
@@ -69,7 +70,7 @@ def panels(
 def _frame(projected: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
     """Centre (2,) and user units per mm that show all poses with a margin for the floor."""
     points = np.concatenate(projected)[:, :2]
-    low, high = points.min(0), points.max(0)
+    low, high = np.nanmin(points, 0), np.nanmax(points, 0)
     span = max(float((high - low).max()), 1200.0)
     return (low + high) / 2, (SIZE - 22) / span
 
@@ -85,7 +86,7 @@ def _draw(
     plot = Plot(SIZE, SIZE, label)
     centre, scale = frame
     up = up / np.linalg.norm(up)
-    floor = float((reference @ up).min())
+    floor = float(np.nanmin(reference @ up))
 
     def place(points: np.ndarray) -> np.ndarray:
         """User units (N, 2) of points (N, 3) mm."""
@@ -94,17 +95,23 @@ def _draw(
     _floor(plot, place, reference, up, floor)
     for _, pose in poses:
         shadow = place(pose - np.outer(pose @ up - floor, up))
-        for parent, child in BONES:
+        for parent, child in _bones(pose):
             plot.path([tuple(shadow[parent]), tuple(shadow[child])], "shadow")
     for name, pose in poses:
         places, depth = place(pose), (pose @ turned.T)[:, 2]
-        near = (depth.max() - depth) / max(float(np.ptp(depth)), 400.0)  # 0 far .. 1 near
-        for parent, child in sorted(BONES, key=lambda bone: -(depth[bone[0]] + depth[bone[1]])):
+        near = (np.nanmax(depth) - depth) / max(float(np.nanmax(depth) - np.nanmin(depth)), 400.0)  # 0 far .. 1 near
+        for parent, child in sorted(_bones(pose), key=lambda bone: -(depth[bone[0]] + depth[bone[1]])):
             weight = 1 + int(np.searchsorted((0.34, 0.67), (near[parent] + near[child]) / 2))
             side = " left" if child in LEFT else ""
             plot.path([tuple(places[parent]), tuple(places[child])], f"bone {name} w{weight}{side}")
-        plot.dot(float(places[_HEAD, 0]), float(places[_HEAD, 1]), 3.4, f"head {name}")
+        if np.isfinite(places[_HEAD]).all():
+            plot.dot(float(places[_HEAD, 0]), float(places[_HEAD, 1]), 3.4, f"head {name}")
     return plot.render()
+
+
+def _bones(pose: np.ndarray) -> list[tuple[int, int]]:
+    """Those that have both ends."""
+    return [bone for bone in BONES if np.isfinite(pose[list(bone)]).all()]
 
 
 def _floor(
@@ -115,7 +122,7 @@ def _floor(
     across = across / np.linalg.norm(across) if np.linalg.norm(across) > 1e-3 else np.array([1.0, 0.0, 0.0])
     along = np.cross(across, up)
     ground = reference - np.outer(reference @ up - floor, up)
-    middle = (ground.min(0) + ground.max(0)) / 2
+    middle = (np.nanmin(ground, 0) + np.nanmax(ground, 0)) / 2
     reach = 1.5 * _CELL
     for step in np.arange(-reach, reach + 1, _CELL):
         for one, other in ((across, along), (along, across)):

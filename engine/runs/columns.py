@@ -81,6 +81,7 @@ RESULT_COLUMNS: dict[str, pa.DataType] = {
     "draws_past": pa.float64(),
     "checks": pa.int64(),
     "confirmed_first": pa.bool_(),
+    "queries": pa.int64(),  # predictions that estimates of gradients asked for; null where there were gradients
     "appearance": _FLOATS,
     "colours": _FLOATS,
     "pose_clean": _FLOATS,

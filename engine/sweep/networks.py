@@ -8,6 +8,7 @@ import torch
 
 from turncoat.engine.attack.pair import Pair, choose_device
 from turncoat.engine.attack.settings import AUTO, AttackSettings
+from turncoat.engine.targets import ForeignTarget, QueryStep, is_description, load_target
 from turncoat.export.bundle import is_bundle, open_bundle
 from turncoat.kernels.device import choose_precision
 from turncoat.kernels.errors import ConfigError
@@ -25,7 +26,8 @@ def pair_of(network: Any, target: Any, settings: AttackSettings) -> tuple[Pair, 
 
     Args:
         network: the generator, or the path or shipped name of one.
-        target: the network that is attacked, likewise; None: the generator itself.
+        target: the network that is attacked, likewise, or the description of a foreign one (a path ending in .toml);
+            None: the generator itself.
         settings: device and precision, and whether anything has to be repainted.
 
     Returns:
@@ -38,6 +40,11 @@ def pair_of(network: Any, target: Any, settings: AttackSettings) -> tuple[Pair, 
     generator, generator_path = _loaded(network)
     attacked, target_path = (generator, generator_path) if target is None else _loaded(target)
     _check_predicts(attacked, "target")
+    if isinstance(generator, ForeignTarget):
+        raise ConfigError(
+            f"The generator {generator.name!r} is a foreign target, which cannot repaint; give another generator and "
+            "this one as target."
+        )
     if settings.appearance_attacks and getattr(generator, "has_decoder", True) is False:
         raise ConfigError(
             f"The generator {_name(generator, generator_path)!r} has no decoder, so it cannot repaint; give another "
@@ -48,6 +55,9 @@ def pair_of(network: Any, target: Any, settings: AttackSettings) -> tuple[Pair, 
         _freeze(one, device)
     names = (_name(generator, generator_path), _name(attacked, target_path))
     pair = Pair(generator, attacked, names, device, choose_precision(settings.precision, device))
+    if isinstance(attacked, ForeignTarget) and not attacked.differentiable:
+        statistics = getattr(generator, "statistics", None)
+        pair = replace(pair, queries=QueryStep(attacked.settings.queries, settings.seed, statistics, generator))
     return pair, {
         "generator": _facts(generator, names[0], generator_path),
         "target": _facts(attacked, names[1], target_path),
@@ -117,13 +127,15 @@ def open_network(place: str | Path) -> Network:
 def _loaded(network: Any) -> tuple[Any, str | None]:
     """The network, and the path it came from if it came from one."""
     if isinstance(network, (str, Path)):
-        network = open_network(network)
+        network = load_target(network) if is_description(network) else open_network(network)
     path = getattr(network, "path", None)
     return network, str(path) if path and Path(path).name else None
 
 
 def _name(network: Any, path: str | None) -> str:
     """What a person calls the network: its file's name, or the folder's of a training run."""
+    if isinstance(network, ForeignTarget):
+        return network.name
     if path is not None:
         file = Path(path)
         return file.resolve().parent.name if file.stem == "network" else file.stem

@@ -53,7 +53,10 @@ class PoseTarget(Protocol):
     """Whatever predicts the pose that is attacked."""
 
     def predict(self, frames: Tensor) -> Tensor:
-        """(B, 3, H, W) float32 in [0, 1] -> (B, 17, 3) float32, millimetres, camera axes, relative to joint 0."""
+        """(B, 3, H, W) float32 in [0, 1] -> (B, 17, 3) float32, millimetres, camera axes, relative to joint 0.
+
+        A target of another origin may have fewer joints and another root, and says which (`engine.targets`).
+        """
         ...
 
 

@@ -37,6 +37,7 @@ from turncoat.engine.attack.flight.rows import (
     owned,
     put,
 )
+from turncoat.engine.attack.identity import Asker
 from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.slots import join, take
@@ -135,8 +136,8 @@ class Flight:
         every: steps between two looks at which samples are done. More than 1 spares a GPU from waiting for the host;
             a sample stands still from the step at which it is done, so the result is the same.
         bound: (new coordinates, slots) -> coordinates: a budget that cannot be said in the space, such as a picture's.
-        step: in place of `Pair.step`, e.g. gradients estimated from queries; called with the same arguments, and
-            ``slots=`` as a keyword if it `wants_slots`.
+        step: in place of `Pair.step`, called with the same arguments.
+        askers: numbers of samples -> for whom each draws at random; needed where the pair asks by queries.
 
     Source: design.md section 4; the loop is Nakka and Salzmann 2023, Algorithm 1, lines 6 to 12.
     """
@@ -152,12 +153,13 @@ class Flight:
         every: int = 1,
         bound: Callable[[Tensor, Any], Tensor] | None = None,
         step: Callable[..., tuple[Tensor, Tensor]] | None = None,
+        askers: Callable[[Sequence[int]], Sequence[Asker]] | None = None,
     ) -> None:
         self.pair, self.painter, self.space = pair, painter, space
         self.objective = objective
         self.every, self.traffic = max(1, every), Traffic()
         self._wanted, self.bound = max(1, slots), bound
-        self._step = step or pair.step
+        self._step, self._askers = step or pair.step, askers
         self._queue: deque[tuple[Rows, int]] = deque()  # batches that wait, and how many rows of each were taken
         self._to_check: list[Rows] = []
         self._checks: deque[_Check] = deque()
@@ -295,7 +297,9 @@ class Flight:
     def _stepped(self, rows: Rows, weight: Tensor, tail: bool) -> Rows:
         """One step: Algorithm 1, lines 7 to 11, for the rows that move."""
         slots, course = rows.slots, rows.course
-        extra = {"slots": slots} if getattr(self._step, "wants_slots", False) else {}
+        extra: dict[str, Any] = {}
+        if self.pair.queries is not None and self._askers is not None:
+            extra = {"askers": self._askers(slots.sample.tolist()), "iteration": slots.age}
         pose, gradient = self._step(
             self.painter,
             self.space.appearance(slots.x, slots.limits),
