@@ -94,7 +94,8 @@ def describe(error: ValidationError) -> str:
         else:
             expected = problem["msg"].removeprefix("Value error, ")
             expected = expected[:1].lower() + expected[1:]
-            parts.append(f"setting {name!r} is {problem['input']!r}: {expected}")
+            about = f"setting {name!r} is {problem['input']!r}: " if problem["loc"] else ""  # "": of several together
+            parts.append(about + expected)
     sentence = "; ".join(parts).rstrip(".")
     return f"{sentence[:1].upper()}{sentence[1:]}."
 

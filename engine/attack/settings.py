@@ -139,7 +139,7 @@ class AttackSettings(Settings):
         floors = [name for name in ("psnr_floor", "ssim_floor") if getattr(self, name) is not None]
         if floors and others:
             raise ValueError(
-                f"{floors[0]} bounds attacks on the appearance code; {', '.join(others)} have budgets of their "
+                f"`{floors[0]}` bounds attacks on the appearance code; {', '.join(others)} have budgets of their "
                 "own, so attack by them in another run"
             )
         for name in self.appearance_attacks:

@@ -1,7 +1,7 @@
 """Settings are frozen, checked, and say in one sentence what is wrong with them."""
 
 import pytest
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from turncoat.kernels import ConfigError
 from turncoat.kernels.settings import Settings, parse_overrides
@@ -87,3 +87,19 @@ def test_overrides_are_read_as_toml_where_they_are_toml():
 def test_an_override_without_a_name_or_value_is_refused(pair):
     with pytest.raises(ConfigError, match="name=value"):
         parse_overrides([pair])
+
+
+def test_settings_that_do_not_go_together_are_one_sentence_without_all_the_others():
+    class Pair(Settings):
+        low: int = 0
+        high: int = 1
+
+        @model_validator(mode="after")
+        def _ordered(self):
+            if self.low > self.high:
+                raise ValueError("`low` is above `high`; exchange them")
+            return self
+
+    with pytest.raises(ConfigError) as caught:
+        Pair.load(None, {"low": 2})
+    assert str(caught.value) == "`low` is above `high`; exchange them."
