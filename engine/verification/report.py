@@ -95,4 +95,4 @@ def _number(value: float | None, digits: int = 2) -> str:
 
 
 def _cosine(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else f"{value:.5f}"
