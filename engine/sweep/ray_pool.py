@@ -66,25 +66,37 @@ def run_on_ray(
 
 
 class _Attacker:
-    """What an actor does. Made once, networks and all; then asked for parts."""
+    """What an actor does. `order` is ``[reference]`` to what `_Pool` has put into Ray: fetched by an actor that is new,
+    or new again after a death."""
 
-    def __init__(self, asked: bytes, facts: dict[str, Any], choices: dict[str, Choice], threads: int) -> None:
-        self._sweep, self._choices = prepare_again(asked, facts, threads), choices
+    def __init__(self) -> None:
+        self._sweep: Sweep | None = None
+        self._choices: dict[str, Choice] = {}
         self._jobs: dict[str, Job] = {}
 
-    def process(self) -> int:
+    def process(self, order: list[Any]) -> int:
         """Its process, once it is ready."""
+        self._get_ready(order)
         return os.getpid()
 
-    def do(self, numbers: list[int]) -> tuple[dict[int, pa.Table], list[dict[str, Any]], Throughput]:
+    def do(self, order: list[Any], numbers: list[int]) -> tuple[dict[int, pa.Table], list[dict[str, Any]], Throughput]:
         """Tables of parts, lines for the log, and the throughput so far."""
         kept = _Kept()
+        sweep = self._get_ready(order)
         try:
             with exact_float32():
-                do_parts(self._sweep, self._choices, self._jobs, numbers, kept, lambda samples, attack: None)
+                do_parts(sweep, self._choices, self._jobs, numbers, kept, lambda samples, attack: None)
         except Exception as error:
             raise sendable(error) from None
         return kept.tables, kept.lines, throughput_of(self._jobs.values())
+
+    def _get_ready(self, order: list[Any]) -> Sweep:
+        if self._sweep is None:
+            import ray
+
+            asked, facts, self._choices, threads = ray.get(order[0])
+            self._sweep = prepare_again(asked, facts, threads)
+        return self._sweep
 
 
 class _Kept:
@@ -118,9 +130,17 @@ class _Pool:
         else:
             needs = {"num_cpus": self.threads if wanted <= cpus else cpus / wanted}
         made = ray.remote(_Attacker).options(max_restarts=-1, max_task_retries=DEATHS - 1, **needs)
-        packed = ray.put(asked.packed())
-        arguments = (packed, sweep.facts, choices, self.threads)
-        self.actors = [made.remote(*arguments) for _ in range(min(parts, wanted))]
+        # Not as arguments of the constructor, which a restarted actor could find gone (ray-project/ray#53727).
+        self._order = [ray.put((asked.packed(), sweep.facts, choices, self.threads))]
+        self.actors = [made.remote() for _ in range(min(parts, wanted))]
+
+    def greet(self, place: int) -> Any:
+        """Ask an actor to get ready; a reference to the number of its process."""
+        return self.actors[place].process.remote(self._order)
+
+    def give(self, place: int, chunk: list[int]) -> Any:
+        """Ask an actor for parts; a reference to them."""
+        return self.actors[place].do.remote(self._order, chunk)
 
 
 def _serve(
@@ -130,8 +150,8 @@ def _serve(
     ray, errors = pool.ray, pool.ray.exceptions
     measured: list[Throughput] = [{} for _ in pool.actors]
     busy: dict[Any, tuple[int, list[int]]] = {}
-    for place, actor in enumerate(pool.actors):
-        busy[actor.process.remote()] = place, []
+    for place in range(len(pool.actors)):
+        busy[pool.greet(place)] = place, []
     idle: list[int] = []
     while busy:
         ready, _ = ray.wait(list(busy), num_returns=1, timeout=1.0)
@@ -160,7 +180,7 @@ def _serve(
             bar.skip(sweep.steps(chunk))
         while idle and (chunk := chunks.next()):
             place = idle.pop()
-            busy[pool.actors[place].do.remote(chunk)] = place, chunk
+            busy[pool.give(place, chunk)] = place, chunk
         recorder.tick()
     return measured
 

@@ -27,6 +27,7 @@ def test_actors_of_which_one_is_killed_give_the_table_of_one_process(
     # Actors find the module of the network there.
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # or they wait for everything else on a busy machine
     killed: list[int] = []
 
     def look_on(done: int, total: int, **facts: Any) -> None:
