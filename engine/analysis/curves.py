@@ -196,7 +196,7 @@ def budget_curves(run: Run | str | Path, *, group: str | None = None) -> list[Bu
         DataError: the run has no setting with a budget, two of the same, or none of its samples has a whole curve.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    asked = {setting: found for setting in run.info["settings"]["attacks"] if (found := budget_of(setting))}
+    asked = {setting: known for setting in run.info["settings"]["attacks"] if (known := budget_of(setting))}
     if not asked:
         raise DataError(
             f"{run.folder} has no attack with a budget, but {', '.join(run.info['settings']['attacks'])}; attack with "

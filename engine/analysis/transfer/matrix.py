@@ -160,7 +160,8 @@ def _looks(
     members: Members, runs: dict[Key, Run], data: Dataset, folder: Path, looking: Callable[..., None] | None
 ) -> dict[tuple[str, str, str], pa.Table]:
     """(generator, made for, target) -> what the target saw."""
-    found, total = {}, len(runs) * len(members.targets)
+    found: dict[tuple[str, str, str], pa.Table] = {}
+    total = len(runs) * len(members.targets)
     done = 0
 
     def advance(more: int) -> None:
