@@ -19,12 +19,12 @@ nothing in what becomes of a sample, but for float rounding.
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from turncoat.engine.attack.flight.landed import Landed, Traffic, outcome_of
 from turncoat.engine.attack.flight.rows import (
     EMPTY,
     FLAT,
@@ -38,7 +38,6 @@ from turncoat.engine.attack.flight.rows import (
     put,
 )
 from turncoat.engine.attack.identity import Asker
-from turncoat.engine.attack.outcomes import Outcome
 from turncoat.engine.attack.pair import Pair
 from turncoat.engine.attack.slots import join, take
 from turncoat.engine.attack.spaces import Space
@@ -54,65 +53,6 @@ TOGETHER = 16
 
 Admit = Callable[[], bool]
 """Asked when too few samples wait: boards some (`Flight.board`) and answers True, or False when there are no more."""
-
-
-class Landed(NamedTuple):
-    """Samples that are done: their rows, and how each ended. USED_UP where a row does not stop, whatever it reached."""
-
-    rows: Rows
-    outcome: list[Outcome]
-
-    @property
-    def x(self) -> Tensor:
-        """(K, ...) last coordinates, or the strongest ones of rows that keep them."""
-        keeps = self.rows.course.keeps.view(-1, *[1] * (self.rows.slots.x.ndim - 1))
-        return torch.where(keeps, self.rows.kept_x, self.rows.slots.x)
-
-    @property
-    def best(self) -> Tensor:
-        """(K,) mm, the strongest error of every sample (`Course.measure` of it); -inf where none was finite."""
-        measured = self.rows.course.sign[:, None] * self.rows.curve
-        return measured.nan_to_num(nan=-torch.inf, posinf=-torch.inf).amax(dim=1)
-
-
-@dataclass
-class Traffic:
-    """What a flight did, for the record.
-
-    Attributes:
-        steps: gradient steps of all slots together.
-        places: slots that these steps computed. busy: those of them that held a moving sample.
-        places_before_tail, busy_before_tail: the same while samples still waited.
-        checks: samples verified. check_calls: in so many batches.
-        step_s, check_s, admit_s: seconds in gradient steps, in verification, in `admit`.
-        iterations: steps made by samples that have landed, in their order.
-    """
-
-    steps: int = 0
-    places: int = 0
-    busy: int = 0
-    places_before_tail: int = 0
-    busy_before_tail: int = 0
-    checks: int = 0
-    check_calls: int = 0
-    step_s: float = 0.0
-    check_s: float = 0.0
-    admit_s: float = 0.0
-    iterations: list[int] = field(default_factory=list)
-
-    def facts(self) -> dict[str, Any]:
-        """Sums and shares, for run.json."""
-        return {
-            "steps": self.steps,
-            "places": self.places,
-            "busy": self.busy / max(1, self.places),
-            "busy_before_tail": self.busy_before_tail / self.places_before_tail if self.places_before_tail else None,
-            "checks": self.checks,
-            "check_calls": self.check_calls,
-            "step_s": round(self.step_s, 3),
-            "check_s": round(self.check_s, 3),
-            "admit_s": round(self.admit_s, 3),
-        }
 
 
 class _Check(NamedTuple):
@@ -363,7 +303,7 @@ class Flight:
         begun = time.perf_counter()
         appearance = self.space.appearance(rows.kept_x, rows.slots.limits)
         event = None
-        if rows.halted.is_cuda:
+        if rows.halted.is_cuda and torch.backends.cuda.is_built():
             side = _side_stream(rows.halted.device)
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
@@ -410,15 +350,7 @@ class Flight:
 
     def _landed(self, rows: Rows) -> Landed:
         self.traffic.iterations += rows.slots.age.tolist()
-        return Landed(rows, [_outcome(why) for why in rows.halted.tolist()])
-
-
-def _outcome(why: int) -> Outcome:
-    if why & NOT_FINITE:
-        return Outcome.NOT_FINITE
-    if why & PAST:
-        return Outcome.FOOLED
-    return Outcome.USED_UP if why & USED_UP else Outcome.ZERO_GRADIENT
+        return Landed(rows, [outcome_of(why) for why in rows.halted.tolist()])
 
 
 _SIDE: dict[torch.device, Any] = {}

@@ -102,6 +102,14 @@ def test_every_number_of_an_attacked_row_is_there(run: Run) -> None:
     attack_only = {"start", "checks", "confirmed_first", "error_curve_mm"}
     control_only = {"control", "draws", "draws_mean_mm", "draws_past"}
     without_judge = {"judge_error_initial_mm", "judge_error_mm"}  # tests/engine/sweep/test_judge.py has one
+    # of variants and of targets without gradients: test_variants_sweep.py, tests/engine/targets
+    without_judge |= {
+        "error_goal_mm",
+        "error_goal_initial_mm",
+        "error_goal_curve_mm",
+        "appearance_shift_low",
+        "queries",
+    }
     for row in run.table().to_pylist():
         missing = {name for name, value in row.items() if value is None} - {"budget", "confirmed_first"}
         assert without_judge <= missing

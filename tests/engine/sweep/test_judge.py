@@ -120,7 +120,7 @@ def test_a_judge_that_cannot_judge_is_refused_before_anything_is_written(layered
 
 def test_a_run_is_not_resumed_under_another_judge(layered: Dataset, weights: Path, tmp_path: Path) -> None:
     attacked(layered, tmp_path / "run")
-    with pytest.raises(ConfigError, match=r"holds a run with another judge \(None, now 'eye'\)"):
+    with pytest.raises(ConfigError, match=r"holds a run with another judge \(none, now 'eye'\)"):
         attacked(layered, tmp_path / "run", judge=weights, resume=True)
 
 

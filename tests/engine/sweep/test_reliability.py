@@ -16,8 +16,7 @@ from fixtures.kills import kill_and_resume, toy_sweep, undisturbed
 from fixtures.sweeps import QUICK, assert_same_run, rows_on_disk
 from fixtures.toys import ToyNetwork, ToyStatistics, sums
 from turncoat.engine import AttackSettings, attack_dataset, open_run
-from turncoat.engine.cli import attack as command
-from turncoat.engine.cli import main
+from turncoat.engine.cli import main, source
 from turncoat.engine.sweep import Selection
 from turncoat.training.data import Dataset, open_dataset
 
@@ -149,7 +148,7 @@ def test_a_sample_that_gives_no_numbers_has_a_row_that_says_so_and_the_exit_code
     row = SELECTION.rows(data, SETTINGS.seed)[33:34]
     network = NotANumber(statistics=ToyStatistics())
     network.victim = sums(torch.from_numpy(data.read(row)).float() / 255)[0]
-    monkeypatch.setattr(command, "load_network", lambda name: network)
+    monkeypatch.setattr(source, "open_network", lambda name: network)
     with pytest.raises(SystemExit) as stop:
         main(["attack", str(long_dataset), "--per-subject", "40", "--out", str(tmp_path / "run"), *QUICK])
     assert stop.value.code == 1
