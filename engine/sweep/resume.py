@@ -6,13 +6,15 @@ from typing import Any
 
 from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.runs import Run, open_run
+from turncoat.engine.sweep.networks import open_network
 from turncoat.engine.sweep.plan import DEFAULT_FRAMES, MINIMUM_GAP_S, Selection, facts_of
 from turncoat.engine.sweep.progress import Progress
 from turncoat.engine.sweep.run import attack_dataset
 from turncoat.engine.sweep.shards import Shard
+from turncoat.engine.targets import is_description, load_target
 from turncoat.kernels.errors import ConfigError, DataError
-from turncoat.training.checkpoint import load_network, shipped_weights
-from turncoat.training.data import Dataset, open_dataset
+from turncoat.training.checkpoint import shipped_weights
+from turncoat.training.data import Dataset, open_dataset, reopen_pictures
 
 
 def resume_run(
@@ -49,7 +51,11 @@ def resume_run(
     settings = AttackSettings.load(None, {**info["settings"], "judge": info["settings"].get("judge") or "none"})
     if device is not None:
         settings = settings.model_copy(update={"device": device})
-    dataset = open_dataset(data or _there(info["dataset"]["folder"]))
+    facts = info["dataset"]
+    if "picture_size" in facts:
+        dataset: Dataset = reopen_pictures(facts, folder=data)
+    else:
+        dataset = open_dataset(data or _there(facts["folder"]))
     itself = info["target"] == info["generator"]
     return attack_dataset(
         _network(info["generator"], "generator"),
@@ -84,7 +90,7 @@ def _network(facts: Mapping[str, Any], role: str) -> Any:
         )
     if not Path(path).exists() and name in shipped_weights():
         path = name
-    network = load_network(path)
+    network = load_target(path) if is_description(path) else open_network(path)
     if network.weights_hash != facts.get("weights_hash"):
         raise ConfigError(
             f"The weights of the {role} at {path} have changed since the run began (sha256 "

@@ -65,7 +65,7 @@ def test_one_command_makes_the_matrix_its_files_and_its_document(
         (("a", "a"), ("a",), (), "name each once"),
         (("a",), ("nobody",), (), "no weights at"),
         (("a",), ("a",), ("--attack", "colours-0.1"), "colours-0.1"),
-        (("a",), ("a",), ("--target", "nsd"), "leave --network and --target out"),
+        (("a",), ("a",), ("--target", "nsd"), "leave --network, --target and --images out"),
         (("a",), ("a",), ("--subject", "S9"), "S9"),
     ],
 )
