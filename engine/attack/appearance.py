@@ -40,7 +40,10 @@ def admit_codes(pair: Pair, frames: Tensor, background: Tensor, given: Given | N
         generator = guide(pair.generator, given)
         codes = generator.encode(frames)
         canvas = generator.canvas(codes, background)
-    return admit(pair, pair.generator, codes.appearance, canvas, frames, codes.box, given)
+        # A network that attacks itself has encoded these frames already.
+        regress = getattr(pair.generator, "regress", None) if pair.target is pair.generator else None
+        clean_pose = regress(codes.pose_code) if regress is not None else None
+    return admit(pair, pair.generator, codes.appearance, canvas, frames, codes.box, given, clean_pose)
 
 
 def space_of(name: str, generator: Any, device: torch.device, budget_factor: float = 1.0) -> tuple[Space, float | None]:

@@ -52,9 +52,13 @@ def admit(
     clean: Tensor,
     box: Tensor | None = None,
     given: Given | None = None,
+    clean_pose: Tensor | None = None,
 ) -> Admitted:
-    """Predict on clean frames (N, 3, H, W) and on their unattacked repainting; Algorithm 1, lines 2 to 5."""
-    clean_pose = pair.predict(clean, given)
+    """Predict on clean frames (N, 3, H, W) and on their unattacked repainting; Algorithm 1, lines 2 to 5.
+
+    clean_pose: what the target predicts on the clean frames, (N, J, 3) mm, where it is known already.
+    """
+    clean_pose = pair.predict(clean, given) if clean_pose is None else clean_pose
     synthesis = reference_paint(pair, painter, appearance, canvas)
     pose, rounded = pair.predict(synthesis, given), to_bytes(synthesis)
     judged_clean, judged = pair.judged(clean, given), pair.judged(from_bytes(rounded), given)
