@@ -44,7 +44,7 @@ def appearance_statistics(codes: Tensor, ridge: float = 1e-4) -> AppearanceStati
         uses stay invertible. [choice]
 
     Raises:
-        DataError: a code is not finite, or there are fewer codes than twice their size.
+        DataError: a code is not finite, all are the same, or there are fewer codes than twice their size.
     """
     if not torch.isfinite(codes).all():
         raise DataError("An appearance code is NaN or infinite, so the network's weights are damaged; train it again.")
@@ -53,6 +53,11 @@ def appearance_statistics(codes: Tensor, ridge: float = 1e-4) -> AppearanceStati
     exact = codes.double()
     mean = exact.mean(0)
     covariance = torch.cov(exact.T)
+    if not covariance.diagonal().mean() > 0:
+        raise DataError(
+            f"All {count} appearance codes are the same, so they have no covariance: the network has collapsed, or its "
+            "weights are damaged; train it again."
+        )
     covariance += ridge * covariance.diagonal().mean() * torch.eye(size, dtype=torch.float64)
     factor = torch.linalg.cholesky(covariance)
     radius = torch.linalg.solve_triangular(factor, (exact - mean).T, upper=False).norm(dim=0)

@@ -157,6 +157,8 @@ def test_statistics_of_too_few_or_broken_codes_are_refused():
         appearance_statistics(torch.randn(100, 128))
     with pytest.raises(DataError, match="NaN or infinite"):
         appearance_statistics(torch.full((600, 128), float("nan")))
+    with pytest.raises(DataError, match="All 600 appearance codes are the same"):
+        appearance_statistics(torch.ones(600, 128))
 
 
 @pytest.mark.parametrize("name", sorted(shipped_weights()))
