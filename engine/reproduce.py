@@ -60,7 +60,7 @@ RECIPES: dict[str, Recipe] = {
 """By name, in the order of the tables."""
 
 assert tuple(RECIPES) == ORDER
-IMAGES = 400_000
+IMAGES = 240_000
 """Frames that each network of the tables sees."""
 FITTED = RegressorSettings()
 MEASURED = EvaluationSettings(poses=2000, pictures=400)
