@@ -45,10 +45,11 @@ def check_family(names: str, *arrays: Any) -> None:
     kinds = {np.ndarray if isinstance(one, np.ndarray) else Tensor if isinstance(one, Tensor) else type(one)
              for one in arrays}  # fmt: skip
     if kinds != {np.ndarray} and kinds != {Tensor}:
-        found = ", ".join(f"{type(one).__module__.partition('.')[0]}.{type(one).__qualname__}" for one in arrays)
+        found = ", ".join(f"{type(one).__module__.partition('.')[0]}.{type(one).__qualname__}{_shape(one)}"
+                          for one in arrays)  # fmt: skip
         raise DataError(f"{names} are {found}; expected all NumPy arrays, or all tensors; convert them first.")
     if kinds == {Tensor} and len(devices := {one.device for one in arrays}) > 1:
-        where = ", ".join(str(one.device) for one in arrays)
+        where = ", ".join(f"{one.device}{_shape(one)}" for one in arrays)
         raise DataError(f"{names} lie on {where}; expected one device, not {len(devices)}; move them to one.")
 
 
@@ -71,20 +72,33 @@ def check_shapes(names: str, shapes: str, expected: dict[str, tuple[int, ...]], 
 
 def check_floating(*named: tuple[str, Any]) -> None:
     """Raise DataError unless each (name, array) holds floating-point numbers."""
-    for name, array in named:
-        floating = array.dtype.is_floating_point if isinstance(array, Tensor) else array.dtype.kind == "f"
-        if not floating:
-            raise DataError(f"{name} is {array.dtype}; expected floating-point numbers; convert it first.")
+    wrong = [name for name, array in named if not _is_floating(array)]
+    if wrong:
+        found = ", ".join(f"{name} is {array.dtype}{_shape(array)}" for name, array in named)
+        raise DataError(f"{found}; expected floating-point numbers; convert {' and '.join(wrong)} first.")
 
 
 def check_colours(name: str, array: Any) -> None:
     """Raise DataError unless the array holds colours: uint8 (x / 255) or floating-point numbers."""
-    if array.dtype not in (torch.uint8, np.uint8):
-        floating = array.dtype.is_floating_point if isinstance(array, Tensor) else array.dtype.kind == "f"
-        if not floating:
-            raise DataError(
-                f"{name} is {array.dtype}; expected uint8 (0 to 255) or floating-point colours (0 to 1); convert it."
-            )
+    if array.dtype not in (torch.uint8, np.uint8) and not _is_floating(array):
+        raise DataError(
+            f"{name} is {array.dtype}{_shape(array)}; expected uint8 (0 to 255) or floating-point colours (0 to 1); "
+            "convert it."
+        )
+
+
+def check_scales(box: np.ndarray | Tensor) -> None:
+    """Raise DataError if a scale is zero or negative; NaN passes (and gives NaN). Boxes on a GPU are not looked at."""
+    if isinstance(box, Tensor) and box.device.type != "cpu":
+        return
+    wrong: Any = (box[:, :2] <= 0).any(1)
+    if bool(wrong.any()):
+        row = wrong.tolist().index(True)
+        found = ", ".join(f"{float(number):g}" for number in box[row])
+        raise DataError(
+            f"Box {row} of {tuple(box.shape)} is ({found}); expected (scale_x, scale_y, shift_x, shift_y) with both "
+            "scales above 0, as a detector gives them."
+        )
 
 
 def in_unit_range(colours: Any, dtype: Any = None) -> Any:
@@ -121,3 +135,13 @@ def check_dtype(dtype: Any, example: Any) -> None:
         fine = False
     if not fine:
         raise DataError(f"dtype is {dtype}; expected None or NumPy's uint8, float16, float32 or float64.")
+
+
+def _is_floating(array: Any) -> bool:
+    return bool(array.dtype.is_floating_point if isinstance(array, Tensor) else array.dtype.kind == "f")
+
+
+def _shape(array: Any) -> str:
+    """Its shape for a message, with a space before it; nothing where it has none."""
+    shape = getattr(array, "shape", None)
+    return f" {tuple(shape)}" if isinstance(shape, list | tuple) else ""

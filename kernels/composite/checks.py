@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from turncoat.kernels.arrays import check_colours, check_dtype, check_family, check_floating, check_shapes
-from turncoat.kernels.errors import DataError
+from turncoat.kernels.arrays import check_colours, check_dtype, check_family, check_floating, check_scales, check_shapes
 
 Given = np.ndarray | Tensor
 
@@ -52,17 +51,3 @@ def check_paint(rgb: Given, box: Given, full_mask: Given, base: Given, dtype: An
     check_colours("base", base)
     check_dtype(dtype, rgb)
     check_scales(box)
-
-
-def check_scales(box: Given) -> None:
-    """Raise DataError if a scale is zero or negative; NaN passes (and gives NaN). Boxes on a GPU are not looked at."""
-    if isinstance(box, Tensor) and box.device.type != "cpu":
-        return
-    wrong: Any = (box[:, :2] <= 0).any(1)
-    if bool(wrong.any()):
-        row = wrong.tolist().index(True)
-        found = ", ".join(f"{float(number):g}" for number in box[row])
-        raise DataError(
-            f"Box {row} of {tuple(box.shape)} is ({found}); expected (scale_x, scale_y, shift_x, shift_y) with both "
-            "scales above 0, as a detector gives them."
-        )

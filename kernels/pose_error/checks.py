@@ -64,7 +64,7 @@ def check_weight(weight: Any, prediction: Any) -> None:
         )
     if weight.dtype != prediction.dtype or (_kind(weight) != "array" and weight.device != prediction.device):
         raise DataError(
-            f"Weights are {weight.dtype} on {getattr(weight, 'device', 'cpu')}, poses of shape "
+            f"Weights {tuple(weight.shape)} are {weight.dtype} on {getattr(weight, 'device', 'cpu')}, poses of shape "
             f"{tuple(prediction.shape)} are {prediction.dtype} on {getattr(prediction, 'device', 'cpu')}; expected "
             "one type and device."
         )

@@ -19,6 +19,7 @@ from turncoat.kernels.arrays import (
     by_torch,
     check_family,
     check_floating,
+    check_scales,
     check_shapes,
     fits,
     is_cupy,
@@ -41,8 +42,8 @@ def resample(image: Array, box: Array, height: int, width: int, *, padding: Padd
     Args:
         image: (B, C, H, W), floating point.
         box: (B, 4), (scale_x, scale_y, shift_x, shift_y) in normalised coordinates, align_corners=True. Grid position
-            u in [-1, 1] reads the image at ``scale * u + shift``; (1, 1, 0, 0) is the whole image, a negative scale
-            mirrors it, and one that is not finite gives NaN.
+            u in [-1, 1] reads the image at ``scale * u + shift``; (1, 1, 0, 0) is the whole image, and one that is not
+            finite gives NaN. Scales are above 0.
         height: rows of the result.
         width: columns of the result.
         padding: what lies outside the image: zeros, or its border pixel repeated.
@@ -52,7 +53,8 @@ def resample(image: Array, box: Array, height: int, width: int, *, padding: Padd
         arrays.
 
     Raises:
-        DataError, a ValueError: shapes that do not fit, arrays of two libraries or devices, whole numbers.
+        DataError, a ValueError: shapes that do not fit, arrays of two libraries or devices, whole numbers, a scale that
+            is not above 0 (on a GPU nobody looks).
 
     Source: Neural Scene Decomposition's spatial transformer (methods 1.2, steps 5 and 6), with a separable kernel.
     """
@@ -78,7 +80,8 @@ def invert_box(box: Array) -> Array:
     """The box that undoes `box`: (B, 4) -> (B, 4).
 
     Raises:
-        DataError, a ValueError: another shape, or a scale of 0 (a network's are at least 0.2); on a GPU nobody looks.
+        DataError, a ValueError: another shape, or a scale that is not above 0 (a network's are at least 0.2); on a
+            GPU nobody looks.
     """
     if isinstance(box, Tensor) and not eager(box):
         return _torch.invert_box(box)
@@ -86,8 +89,7 @@ def invert_box(box: Array) -> Array:
         return by_torch(invert_box, box)
     check_shapes("The numbers of a box", "box (B, 4)", {"box": (box.shape[0] if box.ndim else -1, 4)}, box)
     check_floating(("box", box))
-    if (isinstance(box, np.ndarray) or box.device.type == "cpu") and bool((box[:, :2] == 0).any()):
-        raise DataError(f"A box of {tuple(box.shape)} has a scale of 0; expected scales other than 0 to undo it.")
+    check_scales(box)
     return _reference.invert_box(box) if isinstance(box, np.ndarray) else _torch.invert_box(box)
 
 
@@ -105,3 +107,4 @@ def _check(image: np.ndarray | Tensor, box: np.ndarray | Tensor, height: int, wi
         raise DataError(f"A crop of {height!r} x {width!r} pixels was asked for; expected whole numbers.")
     if height < 1 or width < 1:
         raise DataError(f"A crop of {height} x {width} pixels was asked for; expected at least 1 x 1.")
+    check_scales(box)

@@ -15,7 +15,7 @@ BOXES = [
     (0.5, 0.7, 0.2, -0.1),
     (0.9, 0.2, 0.8, 0.8),
     (1.6, 2.5, -0.3, 0.4),
-    (-0.6, 0.5, 0.0, 0.1),
+    (0.6, 0.5, 0.0, 0.1),
 ]
 
 
@@ -106,11 +106,37 @@ def test_a_box_that_nothing_undoes_is_refused(kind):
     for box, message in [
         ([[1.0, 1.0, 0.0]], r"box \(1, 3\); expected box \(B, 4\)"),
         ([1.0, 1.0, 0.0, 0.0], r"box \(4,\); expected"),
-        ([[1, 1, 0, 0]], "expected floating-point numbers"),
-        ([[1.0, 0.0, 0.0, 0.0]], r"box of \(1, 4\) has a scale of 0"),
+        ([[1, 1, 0, 0]], r"\(1, 4\); expected floating-point numbers"),
+        ([[1.0, 0.0, 0.0, 0.0]], r"Box 0 of \(1, 4\) is \(1, 0, 0, 0\).*scales above 0"),
     ]:
         with pytest.raises(ValueError, match=message):
             invert_box(kind(box))
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0])
+@pytest.mark.parametrize("kind", [torch.tensor, np.array])
+def test_a_crop_needs_scales_above_nothing(kind, scale):
+    image, box = kind([[[[0.5, 0.25]]]] * 2), kind([[1.0, 1.0, 0.0, 0.0], [1.0, scale, 0.0, 0.0]])
+    with pytest.raises(ValueError, match=rf"Box 1 of \(2, 4\) is \(1, {scale:g}, 0, 0\).*both scales above 0"):
+        resample(image, box, 2, 2)
+
+
+def test_a_box_that_is_not_finite_is_not_a_number_everywhere():
+    found = resample(torch.rand(1, 1, 4, 4), torch.tensor([[float("nan"), 1.0, 0.0, 0.0]]), 3, 3)
+    assert found.isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("image", "box", "message"),
+    [
+        (torch.ones(1, 1, 4, 4), np.ones((1, 4)), r"torch.Tensor \(1, 1, 4, 4\), numpy.ndarray \(1, 4\)"),
+        (torch.ones(1, 1, 4, 4), torch.ones(1, 4, device="meta"), r"cpu \(1, 1, 4, 4\), meta \(1, 4\)"),
+        (torch.ones(1, 1, 4, 4, dtype=torch.int64), torch.ones(1, 4), r"int64 \(1, 1, 4, 4\), box is .* \(1, 4\)"),
+    ],
+)
+def test_what_is_refused_is_named_with_its_shape(image, box, message):
+    with pytest.raises(ValueError, match=message):
+        resample(image, box, 2, 2)
 
 
 def test_an_unknown_padding_is_refused():
