@@ -13,13 +13,19 @@ if TYPE_CHECKING:
     from turncoat.engine.latency import Latency
 
 
+BATCHES = (1, 8, 32)
+"""Batch sizes whose latency is measured unless others are named."""
+
+
 def bench(
     what: Annotated[str, typer.Argument(help="latency: every backend of a bundle. kernels: compositing, pose errors.")],
     folder: Annotated[
         Path | None, typer.Argument(metavar="[BUNDLE]", help="For latency: folder that `turncoat export` made.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for WHAT.json, .md and, of latency, .png.")] = None,
-    batch: Annotated[str, typer.Option(help="Batch sizes, of latency.")] = "1,8,32",
+    batch: Annotated[
+        str | None, typer.Option(help="Batch sizes, of latency. Default: 1,8,32, as far as the bundle's ladder goes.")
+    ] = None,
     backend: Annotated[
         list[str] | None, typer.Option("--backend", help="Only this backend; repeatable. Default: all that are here.")
     ] = None,
@@ -48,7 +54,7 @@ def bench(
     if folder is None:
         _kernels(output, out, device, seconds)
     else:
-        _latency(output, folder, out, _numbers(batch), backend, calls, seconds, weights, device, threads)
+        _latency(output, folder, out, None if batch is None else _numbers(batch), backend, calls, seconds, weights, device, threads)
 
 
 def _kernels(output: Output, out: Path | None, device: str, seconds: float) -> None:
@@ -72,7 +78,7 @@ def _latency(
     output: Output,
     folder: Path,
     out: Path | None,
-    batches: list[int],
+    batches: list[int] | None,
     backend: list[str] | None,
     calls: int,
     seconds: float,
@@ -86,12 +92,17 @@ def _latency(
     from turncoat.engine.latency import Case, PlainSession, measure_latency
     from turncoat.engine.latency.report import document, write_report
     from turncoat.engine.runtime import available_backends, open_session
+    from turncoat.engine.runtime.ladder import check_batch
     from turncoat.engine.verification.truth import invented_sample
     from turncoat.engine.verification.verify import source_of
     from turncoat.export.bundle import open_bundle
     from turncoat.kernels.device import find_device
 
     bundle = open_bundle(folder)
+    rungs = bundle.rungs("attack") or None
+    if batches is None:
+        batches = [size for size in BATCHES if rungs is None or size <= rungs[-1]]
+    check_batch(max(batches), rungs, f"bundle {bundle.folder}")
     network, _ = source_of(bundle, weights)
     place = find_device(device)
     here = available_backends(bundle, device=device)

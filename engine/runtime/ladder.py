@@ -47,7 +47,9 @@ def pieces(batch: int, rungs: Sequence[int]) -> list[Piece]:
 
 
 def check_batch(batch: int, rungs: Sequence[int] | None, what: str) -> None:
-    """Where a batch has to stay in one piece (slots of an attack in flight).
+    """Where a batch has to stay in one piece: where the latency of that batch is what is asked for.
+
+    Sessions and sweeps cut longer batches into pieces instead (`pieces`).
 
     Raises:
         ConfigError: it is longer than the longest rung.

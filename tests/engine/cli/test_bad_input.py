@@ -1,5 +1,6 @@
 """Bad input to the commands that make data and networks: one sentence on standard error, no bar, exit code 2."""
 
+import json
 import os
 import re
 import shutil
@@ -152,3 +153,19 @@ def test_what_the_dataset_does_not_have(refused, weights, tiny_dataset, tmp_path
     assert "labelled frames are too few" in refused("fit-regressor", fits, *given, "--fraction", "0.03")
     assert "too few for a covariance" in refused("fit-regressor", fits, *given)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_latency_of_a_batch_beyond_the_ladder(refused, tiny_bundle, tmp_path):
+    out = tmp_path / "latency"
+    error = refused("bench", "latency", tiny_bundle, "--batch", "1,3", "--out", out)
+    assert "batch of 3 is longer than the ladder" in error and "--batch 1,2,3" in error
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_latencies_reach_as_far_as_the_ladder(capsys, tiny_bundle):
+    measured = ["--backend", "torch-float32", "--calls", "5", "--seconds", "0.1"]
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", "latency", str(tiny_bundle), *measured, "--json"])
+    assert not stop.value.code
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {row["case"]["batch"] for row in rows} == {1}
