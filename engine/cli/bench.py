@@ -54,7 +54,8 @@ def bench(
     if folder is None:
         _kernels(output, out, device, seconds)
     else:
-        _latency(output, folder, out, None if batch is None else _numbers(batch), backend, calls, seconds, weights, device, threads)
+        batches = None if batch is None else _numbers(batch)
+        _latency(output, folder, out, batches, backend, calls, seconds, weights, device, threads)
 
 
 def _kernels(output: Output, out: Path | None, device: str, seconds: float) -> None:

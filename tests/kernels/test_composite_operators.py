@@ -181,11 +181,20 @@ BAD = [
     ({"background": torch.rand(1, 3, 7, 9)}, r"background \(1, 3, 7, 9\)"),
     ({"background": torch.rand(2, 3, 0, 9)}, r"background \(2, 3, 0, 9\)"),
     ({"background": torch.ones(2, 3, 7, 9).long()}, "background is torch.int64 .2, 3, 7, 9.; expected uint8"),
-    ({"rgb": torch.ones(2, 3, 5, 6).to(torch.uint8)}, r"rgb is torch.uint8 \(2, 3, 5, 6\), mask is .*; expected floating-point numbers; convert rgb"),
+    (
+        {"rgb": torch.ones(2, 3, 5, 6).to(torch.uint8)},
+        r"rgb is torch.uint8 \(2, 3, 5, 6\), mask is .*; expected floating-point numbers; convert rgb",
+    ),
     ({"box": torch.tensor([[1.0, 0, 0, 0], [0.5, 0.5, 0, 0]])}, r"Box 0 of \(2, 4\) is \(1, 0, 0, 0\).*above 0"),
     ({"box": torch.tensor([[1.0, 1, 0, 0], [-0.5, 0.5, 0, 0]])}, r"Box 1 of \(2, 4\) is \(-0.5, 0.5, 0, 0\)"),
-    ({"box": torch.rand(2, 4, device="meta")}, r"lie on cpu \(2, 3, 5, 6\), cpu .*, meta \(2, 4\), cpu .*; expected one device"),
-    ({"background": np.zeros((2, 3, 7, 9))}, r"numpy.ndarray \(2, 3, 7, 9\); expected all NumPy arrays, or all tensors"),
+    (
+        {"box": torch.rand(2, 4, device="meta")},
+        r"lie on cpu \(2, 3, 5, 6\), cpu .*, meta \(2, 4\), cpu .*; expected one device",
+    ),
+    (
+        {"background": np.zeros((2, 3, 7, 9))},
+        r"numpy.ndarray \(2, 3, 7, 9\); expected all NumPy arrays, or all tensors",
+    ),
     ({"mask": [[1.0]]}, "builtins.list"),
     ({"dtype": torch.int32}, "dtype is torch.int32; expected None or one of torch.uint8"),
     ({"dtype": "colour"}, "dtype is colour"),

@@ -76,7 +76,10 @@ def test_joints_may_be_any_sequence():
             r"Weights \(16,\) do not fit poses of shape \(4, 17, 3\); expected \(17,\)",
         ),
         (torch.ones(4, 17, dtype=torch.float64), r"Weights \(4, 17\) do not fit"),
-        (torch.ones(17), r"Weights \(17,\) are torch.float32 on cpu, poses of shape \(4, 17, 3\) are torch.float64 on cpu"),
+        (
+            torch.ones(17),
+            r"Weights \(17,\) are torch.float32 on cpu, poses of shape \(4, 17, 3\) are torch.float64 on cpu",
+        ),
         (torch.ones(17, dtype=torch.float64, device="meta"), r"on meta, poses .* on cpu"),
         (np.ones(17), r"do not fit .* of one kind"),
         (3.0, r"Weights float do not fit"),
