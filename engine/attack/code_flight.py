@@ -79,7 +79,6 @@ class CodeFlight:
         pair: generator and target.
         settings: threshold, iterations, restarts, optimisers, objective, slots, seed.
         step_sizes: attack -> step size; these attacks are flown, in this order.
-        step: in place of `Pair.step`; see `Flight`.
 
     Attributes:
         flight: the slots; its `traffic` says what they did.
@@ -89,9 +88,7 @@ class CodeFlight:
         ConfigError: weights without statistics where an attack needs them.
     """
 
-    def __init__(
-        self, pair: Pair, settings: AttackSettings, step_sizes: Mapping[str, float], *, step: Any = None
-    ) -> None:
+    def __init__(self, pair: Pair, settings: AttackSettings, step_sizes: Mapping[str, float]) -> None:
         self.pair, self.settings = pair, settings
         self._plans = {name: plan_of(name, pair.generator, settings, size) for name, size in step_sizes.items()}
         needs = any(plan.whitened for plan in self._plans.values())
@@ -105,7 +102,6 @@ class CodeFlight:
             slots=settings.batch,
             every=settings.look_every,
             bound=PictureFloor.asked(pair, pair.generator, self._space, settings),
-            step=step,
             askers=self._askers,
         )
         self.iterations = dict.fromkeys(self._plans, 0)

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from turncoat.engine.attack.outcomes import ATTACKED, Outcome
 from turncoat.engine.runs.folder import open_run
+from turncoat.engine.runs.lock import RunLock
 from turncoat.kernels.errors import DataError
 
-COMPLETE, UNFINISHED, DAMAGED = "complete", "not finished", "damaged"
+COMPLETE, RUNNING, UNFINISHED, DAMAGED = "complete", "running", "not finished", "damaged"
 _COLUMNS = ("attack", "setting", "outcome")
 _ATTACKED = [outcome.value for outcome in ATTACKED]
 
@@ -40,7 +41,8 @@ class Listed:
 
     Attributes:
         folder: where it is.
-        status: "complete"; "not finished": running, or killed; "damaged": `why` says what cannot be read.
+        status: "complete"; "running": a process is writing it; "not finished": none is (where the file system knows
+            locks); "damaged": `why` says what cannot be read.
         created: when it began, ISO 8601 UTC. dataset, frames: what was attacked. generator, target: with what.
         rows: of attacks and controls together. settings: success of each, in the order of the run.
     """
@@ -107,9 +109,8 @@ def _listed(place: Path) -> Listed | None:
         rows, settings = _counted(place, info["settings"]["attacks"])
     except DataError as error:
         return Listed(status=DAMAGED, why=str(error), **known)
-    return Listed(
-        status=COMPLETE if info["status"] == "complete" else UNFINISHED, rows=rows, settings=settings, **known
-    )
+    status = COMPLETE if info["status"] == "complete" else RUNNING if RunLock.is_held(place) else UNFINISHED
+    return Listed(status=status, rows=rows, settings=settings, **known)
 
 
 def _known(place: Path, info: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class RunLock:
             except OSError as error:
                 raise ConfigError(f"The run folder {folder} cannot be written: {error.strerror}.") from error
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(file)
             except BlockingIOError as error:
                 raise ConfigError(
                     f"{folder} is being written by another sweep{_holder(file)}; wait until it is done, or choose "
@@ -61,6 +61,18 @@ class RunLock:
         file.flush()
         return cls(path, file, real=True)
 
+    @staticmethod
+    def is_held(folder: Path) -> bool:
+        """Whether a process that lives is writing in a run folder; False where the file system knows no locks."""
+        try:
+            with open(folder / NAME, encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # no such file, or no locks
+            return False
+        return False
+
     def release(self) -> None:
         """Give the lock back; a second time does nothing."""
         if self._file.closed:
@@ -68,6 +80,15 @@ class RunLock:
         if self.real:
             self._path.unlink(missing_ok=True)  # while it is held: nobody can have taken this very file
         self._file.close()
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock it for ourselves alone; a moment later again, in case that somebody only looked (`RunLock.is_held`)."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.05)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _holder(file: IO[str]) -> str:

@@ -37,8 +37,8 @@ def pair_of(network: Any, target: Any, settings: AttackSettings) -> tuple[Pair, 
         ConfigError: the target predicts no pose, or the generator cannot repaint and has to.
         DataError: there are no such weights.
     """
-    generator, generator_path = _loaded(network)
-    attacked, target_path = (generator, generator_path) if target is None else _loaded(target)
+    generator, generator_path = _with_path(network)
+    attacked, target_path = (generator, generator_path) if target is None else _with_path(target)
     _check_predicts(attacked, "target")
     if isinstance(generator, ForeignTarget):
         raise ConfigError(
@@ -78,7 +78,7 @@ def find_judge(pair: Pair, judge: Any, settings: AttackSettings, data: Dataset) 
         chosen = shipped_weights().get(JUDGE)
     if chosen is None:
         return pair, None
-    network, path = _loaded(chosen)
+    network, path = _with_path(chosen)
     if isinstance(network, Disentangled):
         if judge is None and settings.judge == AUTO and network.settings.frame_size != data.size:
             return pair, None
@@ -124,10 +124,19 @@ def open_network(place: str | Path) -> Network:
     return open_bundle(place).network if is_bundle(place) else load_network(place)
 
 
-def _loaded(network: Any) -> tuple[Any, str | None]:
+def open_any(place: str | Path) -> Any:
+    """The network at a path, of weights, of a bundle or of a foreign target's description, or the shipped one.
+
+    Raises:
+        DataError, ConfigError: there is none, or it cannot be used.
+    """
+    return load_target(place) if is_description(place) else open_network(place)
+
+
+def _with_path(network: Any) -> tuple[Any, str | None]:
     """The network, and the path it came from if it came from one."""
-    if isinstance(network, (str, Path)):
-        network = load_target(network) if is_description(network) else open_network(network)
+    if isinstance(network, str | Path):
+        network = open_any(network)
     path = getattr(network, "path", None)
     return network, str(path) if path and Path(path).name else None
 

@@ -119,8 +119,8 @@ def transfer_matrix(
     ``OUT/seen/GENERATOR/TARGET``.
 
     Args:
-        generators, targets: networks, or paths or shipped names of weights. A network without a decoder may be a
-            target, one without a regressor a generator.
+        generators, targets: networks, or paths or shipped names: weights, bundles, descriptions of foreign targets
+            (targets alone). A network without a decoder may be a target, one without a regressor a generator.
         data: the dataset, open or its folder.
         out: folder of everything; empty or missing, unless `resume`.
         settings, selection: of the attacks, the same for all pairs.

@@ -7,9 +7,8 @@ from typing import Any
 
 from turncoat.engine.attack.appearance import space_of
 from turncoat.engine.attack.settings import AttackSettings
-from turncoat.engine.sweep.networks import pair_of
+from turncoat.engine.sweep.networks import open_any, pair_of
 from turncoat.kernels.errors import ConfigError
-from turncoat.training.checkpoint import load_network
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import check_frame_size
 from turncoat.training.networks import Disentangled, needs_given
@@ -38,7 +37,7 @@ def find_members(generators: Sequence[Any], targets: Sequence[Any], settings: At
     """Load the networks, each once, and check that every pair of them can be attacked.
 
     Args:
-        generators, targets: networks, or paths or shipped names of weights.
+        generators, targets: networks, or paths or shipped names: weights, bundles, descriptions of foreign targets.
 
     Raises:
         ConfigError: no networks; two of one name; a generator that cannot repaint, a target that predicts no pose;
@@ -90,7 +89,7 @@ def _opened(source: Any, opened: dict[Any, Any]) -> Any:
     if not isinstance(source, str | Path):
         return source
     if str(source) not in opened:
-        opened[str(source)] = load_network(source)
+        opened[str(source)] = open_any(source)
     return opened[str(source)]
 
 

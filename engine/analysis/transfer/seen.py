@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import torch
 
 from turncoat.engine.attack.controls import RANDOM_DIRECTION
+from turncoat.engine.attack.joints import joints_of
 from turncoat.engine.attack.outcomes import ATTACKED
 from turncoat.engine.attack.pair import choose_device, compute_in, from_bytes
 from turncoat.engine.attack.pictures import resynthesise
@@ -115,13 +116,13 @@ def _seen(
     if not known:
         return []
     reference = np.stack([clean[records[n]["sample_id"]] for n in known]).reshape(len(known), -1, 3)
-    against = torch.from_numpy(reference).to(device)
+    against = torch.from_numpy(reference[:, list(joints_of(network))]).to(device)
     errors = {name: measure(poses[known], against).tolist() for name, measure in ERRORS.items()}
     return [{**records[n], **{name: errors[name][place] for name in ERRORS}} for place, n in enumerate(known)]
 
 
 def _clean_poses(run: Run) -> dict[str, np.ndarray]:
-    """sample_id -> the target's clean prediction, float32 (3 J,) mm, where there is one."""
+    """sample_id -> the target's clean prediction (if any), float32 (3 * 17,) mm, NaN where it has no joint."""
     rows = run.rows(attack="appearance")
     return {
         sample: pose

@@ -76,7 +76,6 @@ class Flight:
         every: steps between two looks at which samples are done. More than 1 spares a GPU from waiting for the host;
             a sample stands still from the step at which it is done, so the result is the same.
         bound: (new coordinates, slots) -> coordinates: a budget that cannot be said in the space, such as a picture's.
-        step: in place of `Pair.step`, called with the same arguments.
         askers: numbers of samples -> for whom each draws at random; needed where the pair asks by queries.
 
     Source: design.md section 4; the loop is Nakka and Salzmann 2023, Algorithm 1, lines 6 to 12.
@@ -92,14 +91,13 @@ class Flight:
         slots: int = 64,
         every: int = 1,
         bound: Callable[[Tensor, Any], Tensor] | None = None,
-        step: Callable[..., tuple[Tensor, Tensor]] | None = None,
         askers: Callable[[Sequence[int]], Sequence[Asker]] | None = None,
     ) -> None:
         self.pair, self.painter, self.space = pair, painter, space
         self.objective = objective
         self.every, self.traffic = max(1, every), Traffic()
         self._wanted, self.bound = max(1, slots), bound
-        self._step, self._askers = step or pair.step, askers
+        self._step, self._askers = pair.step, askers
         self._queue: deque[tuple[Rows, int]] = deque()  # batches that wait, and how many rows of each were taken
         self._to_check: list[Rows] = []
         self._checks: deque[_Check] = deque()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fixtures.foreign import write_module, write_target
 from fixtures.lively import lively
 from fixtures.toys import GAIN_MM, LayeredDataset, ToyNetwork, ToyStatistics
 from turncoat.engine.analysis.transfer import Transfer, transfer_matrix
@@ -251,3 +252,15 @@ def test_a_single_network_is_a_matrix_too(layered: Dataset, tmp_path: Path) -> N
     write_transfer(found, tmp_path / "m")
     assert "no other network" in headline(found) and len(found.cells) == 1
     torch.testing.assert_close(found.cells[0].error_mm.value, float(found.cells[0].of.error.mean()))
+
+
+def test_a_foreign_target_looks_on_and_is_attacked(layered: Dataset, tmp_path: Path) -> None:
+    module = write_module(tmp_path, "foreign_toy_of_a_matrix")
+    foreign = write_target(tmp_path, f"{module}:joints", "white.toml", output={"unit": "m"})
+    found = transfer_matrix([Named("red")], [Named("red"), str(foreign)], layered, tmp_path / "matrix", QUICK, FEW)
+    assert found.targets == ("red", foreign.stem) and len(found.runs) == 2
+    shown = found.cell(*EVERYDAY, "red", "red", foreign.stem)
+    own = found.cell(*EVERYDAY, "red", foreign.stem, foreign.stem)
+    assert shown.frames and own.frames and np.isfinite([shown.error_mm.value, own.error_mm.value]).all()
+    with pytest.raises(ConfigError, match="foreign target, which cannot repaint"):
+        transfer_matrix([str(foreign)], [Named("red")], layered, tmp_path / "other", QUICK, FEW)

@@ -16,6 +16,7 @@ from turncoat.engine.report.pictures import Sources
 from turncoat.engine.report.sample import draw_sample, find_sample
 from turncoat.engine.runs import Run
 from turncoat.engine.runs.listing import list_runs
+from turncoat.engine.runs.lock import RunLock
 from turncoat.engine.sweep import Selection, attack_dataset
 from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.training.data import Dataset, open_dataset
@@ -124,6 +125,10 @@ def test_runs_are_listed_with_their_success(
     share = float((rows["outcome"] == "fooled").mean())
     assert first["settings"]["paper"]["share"] == pytest.approx(share)
     assert list(first["settings"]) == ["paper", "natural", "colours-0.1"]
+    lock = RunLock.take(root / "second")
+    assert command("runs", root, "--json") == 0
+    assert [one["status"] for one in json.loads(capsys.readouterr().out)] == ["complete", "running"]
+    lock.release()
     assert command("runs", root) == 0
     printed = capsys.readouterr().out
     assert "complete" in printed and f"paper {share:.0%}" in printed
