@@ -228,5 +228,6 @@ _PIECES = (
     _Piece("CuPy", "hand-written CUDA kernels", _package("cupy", "cupy-cuda13x", "gpu")),
     _Piece("PyCUDA", "running engines without PyTorch's CUDA", _package("pycuda.driver", "pycuda", "pycuda")),
     _Piece("Ray", "a sweep over several machines", _package("ray", "ray", "ray")),
+    _Piece("LiteRT", "attacks on .tflite networks", _package("ai_edge_litert", "ai-edge-litert", "tflite")),
     _Piece("Rerun", "poses and pictures in a 3D viewer", _package("rerun", "rerun-sdk", "viewer")),
 )

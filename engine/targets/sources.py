@@ -98,7 +98,7 @@ def _tflite(path: Path, settings: TargetSettings) -> Ask:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise EngineError(
-            f"{path.name} needs LiteRT, which cannot be imported ({error}); run `pip install ai-edge-litert`."
+            f"{path.name} needs LiteRT, which cannot be imported ({error}); run `pip install 'turncoat[tflite]'`."
         ) from error
     try:
         interpreter = Interpreter(str(path), num_threads=torch.get_num_threads())
