@@ -119,11 +119,11 @@ def summarise(
         where["group"] = group
     if attack is not None:
         where["attack"] = attack
-    return summary_of(run.rows(**where), setting=setting, control=control, group=group)
+    return summary_of(run.columns(COLUMNS, **where), setting=setting, control=control, group=group)
 
 
 def summary_of(rows: Rows, *, setting: str, control: str | None = None, group: str | None = None) -> Summary:
-    """`summarise`, of rows that are selected already."""
+    """`summarise`, of rows (at least their `COLUMNS`) that are selected already."""
     outcome = rows["outcome"]
     taken = np.isin(outcome, _ATTACKED)
     failed = int(np.isin(outcome, _FAILED).sum())
@@ -167,8 +167,7 @@ def summary_of(rows: Rows, *, setting: str, control: str | None = None, group: s
 
 def summaries(run: Run, *, group: str | None = None) -> list[Summary]:
     """One summary for every attack and every control of a run, attacks first, in the order of the rows."""
-    table = run.table()
-    names = zip(*(table[name].to_pylist() for name in ("attack", "setting", "control")), strict=True)
+    names = zip(*run.columns(("attack", "setting", "control")).values(), strict=True)
     kinds = sorted(dict.fromkeys(names), key=lambda kind: kind[0] == "control")
     found = [summarise(run, setting, attack=attack, control=control, group=group) for attack, setting, control in kinds]
     return [one for one in found if one.frames]
@@ -239,6 +238,12 @@ _MEANS = (
     "error_best_mm", "error_n_mm", "error_pa_mm", "error_from_synthesis_mm", "error_gt_clean_mm",
     "error_gt_attacked_mm", "psnr_db", "ssim", "mse_mean", "mse_sum",
 )  # fmt: skip
+COLUMNS = (
+    "attack", "outcome", "sequence", "motion_id", "iterations", "confirmed_first", "appearance_shift",
+    "error_initial_mm", "error_final_mm", "judge_error_initial_mm", "judge_error_mm", "error_goal_initial_mm",
+    "error_goal_mm", "appearance_mahalanobis", "appearance_mahalanobis_start", "draws_mean_mm", "draws_past", *_MEANS,
+)  # fmt: skip
+"""What `summary_of` looks at."""
 
 
 def _mean(values: np.ndarray) -> float:

@@ -65,24 +65,33 @@ class Run:
             DataError: a column that runs do not have.
         """
         table = self.table()
-        keep = np.ones(len(table), dtype=bool)
-        for name, wanted in where.items():
-            if name not in table.column_names:
-                raise DataError(f"A run has no column {name!r}; it has {', '.join(table.column_names)}.")
-            column = table[name].combine_chunks()
-            if wanted is None:
-                found = pc.is_null(column)
-            else:
-                values = list(wanted) if isinstance(wanted, (list, tuple, set, np.ndarray)) else [wanted]
-                found = pc.is_in(column, value_set=pa.array(values, type=column.type))
-            keep &= found.to_numpy(zero_copy_only=False)
-        return np.flatnonzero(keep)
+        for name in where:
+            _check_column(name, table.column_names)
+        return np.flatnonzero(_matches(table, where))
 
     def rows(self, **where: Any) -> dict[str, np.ndarray]:
         """The columns of the rows that `select` finds: numbers as float64 with NaN for null (whole-number columns
         without nulls as int64), text as objects with None for null, lists as objects holding float32 arrays."""
         chosen = self.table().take(pa.array(self.select(**where)))
         return {name: _column(chosen[name].combine_chunks()) for name in chosen.column_names}
+
+    def columns(self, names: Sequence[str], **where: Any) -> dict[str, np.ndarray]:
+        """`rows`, of some columns alone: read part by part, so that a run of any length needs no more memory than they.
+
+        Raises:
+            DataError: a column that runs do not have, or a part cannot be read.
+        """
+        read = list(dict.fromkeys([*names, *where]))
+        for name in read:
+            _check_column(name, COLUMNS.names)
+        if self._table is not None:
+            found = self._table.select(read)
+            found = found.filter(pa.array(_matches(found, where)))
+        else:
+            parts = sorted((self.folder / "results").glob("part-*.parquet"))
+            kept = [table.filter(pa.array(_matches(table, where))) for table in (read_part(one, read) for one in parts)]
+            found = pa.concat_tables(kept) if kept else pa.schema([COLUMNS.field(name) for name in read]).empty_table()
+        return {name: _column(found[name].combine_chunks()) for name in names}
 
 
 class Parts:
@@ -262,13 +271,36 @@ def read_part(part: Path, columns: Sequence[str] = COLUMNS.names) -> pa.Table:
     return table.select(columns)
 
 
+def _check_column(name: str, there: Sequence[str]) -> None:
+    if name not in there:
+        raise DataError(f"A run has no column {name!r}; it has {', '.join(there)}.")
+
+
+def _matches(table: pa.Table, where: Mapping[str, Any]) -> np.ndarray:
+    """(N,) bool: the rows whose columns have the given values; see `Run.select`."""
+    keep = np.ones(len(table), dtype=bool)
+    for name, wanted in where.items():
+        column = table[name].combine_chunks()
+        if wanted is None:
+            found = pc.is_null(column)
+        else:
+            values = list(wanted) if isinstance(wanted, (list, tuple, set, np.ndarray)) else [wanted]
+            found = pc.is_in(column, value_set=pa.array(values, type=column.type))
+        keep &= found.to_numpy(zero_copy_only=False)
+    return keep
+
+
 def _column(array: pa.Array) -> np.ndarray:
     if pa.types.is_list(array.type):
         out = np.empty(len(array), dtype=object)
         for index, item in enumerate(array):
             out[index] = item.values.to_numpy().copy() if item.is_valid else None
         return out
-    if pa.types.is_string(array.type) or pa.types.is_boolean(array.type):
+    if pa.types.is_string(array.type):  # equal texts are one object
+        encoded = array.dictionary_encode()
+        texts = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
+        return texts[encoded.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)]
+    if pa.types.is_boolean(array.type):
         return np.array(array.to_pylist() + [None], dtype=object)[:-1]
     if pa.types.is_integer(array.type) and array.null_count == 0:
         return array.to_numpy(zero_copy_only=False).astype(np.int64)

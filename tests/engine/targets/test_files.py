@@ -62,7 +62,7 @@ def test_a_damaged_file(tmp_path):
 def test_litert_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     (tmp_path / "toy.tflite").write_bytes(b"")
-    with pytest.raises(EngineError, match="run .pip install 'turncoat.tflite.'"):
+    with pytest.raises(EngineError, match=r"run .pip install 'turncoat.tflite.'"):
         load_target(write_target(tmp_path, "toy.tflite"))
 
 

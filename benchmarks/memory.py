@@ -1,0 +1,112 @@
+"""Memory of a sweep of 100,000 samples beside that of one of 1,000: tables printed, controls made, all in one process.
+
+python benchmarks/memory.py [--samples 1000,100000] [--work FOLDER]
+
+The frames are the stick figures of the tests, the network a small untrained one, the attack three steps of `paper`:
+what grows with a sweep is what it keeps of samples, whatever they show. Each sweep is a process of its own, `turncoat
+attack` to its last table; its peak is what the system saw (ru_maxrss).
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from measure import RESULTS, machine, versions
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from turncoat.kernels.files import write_text
+
+ATTACK = ["--attack", "paper", "--iterations", "3", "--threshold", "400", "--step-size", "0.5", "--judge", "none",
+          "--group", "everyday", "--split", "train", "--device", "cpu"]  # fmt: skip
+SUBJECTS, SEQUENCES = 2, 4  # everyday ones of the training split
+ALLOWED_MB = 300
+_CHILD = """
+import json, resource, sys
+from turncoat.engine.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as stop:
+    print(json.dumps({"code": stop.code, "peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+"""
+
+
+def prepared(folder: Path, samples: int) -> tuple[str, str]:
+    """A dataset with so many everyday training frames that may be attacked, and a network."""
+    import torch
+
+    from fixtures.lively import lively
+    from fixtures.tiny import write_tiny_dataset
+    from turncoat.training.checkpoint import save_network
+    from turncoat.training.data import open_dataset
+
+    torch.set_num_threads(1)
+    data = folder / "data"
+    if not (data / "dataset.json").is_file():
+        write_tiny_dataset(data, instants=-(-samples // SEQUENCES), splits=("train",), apart_s=0.53)
+    network = lively("person", open_dataset(data))
+    save_network(folder / "small.safetensors", network, network.metadata, statistics=network.statistics)
+    return str(data), str(folder / "small.safetensors")
+
+
+def attacked(data: str, network: str, samples: int, out: Path) -> dict[str, Any]:
+    """Exit code, peak memory in MB, rows and seconds of a sweep in a process of its own."""
+    words = [
+        "attack",
+        data,
+        "--network",
+        network,
+        "--per-subject",
+        str(samples // SUBJECTS),
+        "--out",
+        str(out),
+        *ATTACK,
+    ]
+    ended = subprocess.run([sys.executable, "-c", _CHILD, *words], capture_output=True, text=True, check=True)
+    said = json.loads(ended.stdout.splitlines()[-1])
+    if said["code"]:
+        raise SystemExit(f"The sweep of {samples} samples ended with {said['code']}: {ended.stderr}")
+    run = json.loads((out / "run.json").read_text())
+    rows = sum(count for one in run["attacks"].values() for count in one["outcomes"].values())
+    return {"samples": rows, "peak_mb": said["peak_kb"] / 1000, "wall_s": run["wall_s"], "parts": run["parts"]}
+
+
+def main() -> None:
+    """Sweep twice, compare, write results/memory.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", default="1000,100000")
+    parser.add_argument("--work", type=Path)
+    options = parser.parse_args()
+    few, many = (int(number) for number in options.samples.split(","))
+    with tempfile.TemporaryDirectory() as name:
+        folder = options.work or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        data, network = prepared(folder, many)
+        found = [attacked(data, network, samples, folder / f"run-{samples}") for samples in (few, many)]
+    more = found[1]["peak_mb"] - found[0]["peak_mb"]
+    place, packages = machine(), versions("torch", "pyarrow")
+    lines = [f"| {one['samples']:,} | {one['parts']:,} | {one['peak_mb']:.0f} | {one['wall_s']:.0f} |" for one in found]
+    text = f"""# Memory of a sweep
+
+`python benchmarks/memory.py --samples {few},{many}`: `paper`, three steps, with all controls, in one process, to its
+last table. Stick figures of 64 pixels and a small network.
+
+| samples | parts | peak, MB | s |
+|--:|--:|--:|--:|
+{chr(10).join(lines)}
+
+Difference: {more:.0f} MB (asked: at most {ALLOWED_MB}).
+
+{place["processor"]}, {place["cores"]} cores; {", ".join(f"{name} {version}" for name, version in packages.items())}.
+"""
+    write_text(RESULTS / "memory.md", text)
+    sys.stderr.write(text)
+    raise SystemExit(more > ALLOWED_MB)
+
+
+if __name__ == "__main__":
+    main()
