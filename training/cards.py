@@ -118,7 +118,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
     try:
         card = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a card ({error}); write it again with `turncoat card`.") from error
+        raise DataError(f"{path} is not a card ({error}); write it again with `turncoat model-card`.") from error
     if not isinstance(card, dict) or card.get("kind") != "card":
         raise DataError(f"{path} is JSON but not a card of weights; choose another file.")
     return card

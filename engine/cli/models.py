@@ -35,7 +35,7 @@ def models(
         raise DataError(f"There are no weights {name!r}; choose one of {', '.join(cards) or 'none'}.")
     card = cards[name]
     if card is None:
-        raise DataError(f"{name} has no card; write it with `turncoat card {name}`.")
+        raise DataError(f"{name} has no card; write it with `turncoat model-card {name}`.")
     for part in card_tables(card):
         output.show(part)
     output.finish(card)

@@ -21,7 +21,7 @@ def trend(
 ) -> None:
     """Measure every snapshot of a training run, quickly: picture, mask, pose by a ridge regression.
 
-    The numbers are kept in the run's folder as trend.json, from where `turncoat card --run` takes them.
+    The numbers are kept in the run's folder as trend.json, from where `turncoat model-card --run` takes them.
     """
     import torch
 

@@ -166,7 +166,7 @@ def test_a_card_is_written_from_the_run_and_the_measurements(weights, tiny_datas
     for name, document in (("e", evaluation(weights_hash=measured)), ("l", label_study(weights_hash=measured))):
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     parts = ["--run", folder, "--evaluation", tmp_path / "e.json", "--labels", tmp_path / "l.json"]
-    code, out, err = run(capsys, "card", weights, *parts, "--json")
+    code, out, err = run(capsys, "model-card", weights, *parts, "--json")
     assert code == 0, err
     card = json.loads(out)
     assert card["training"]["seconds"] == 2 and card["trend"]["points"][0]["images"] == 96
@@ -177,13 +177,13 @@ def test_a_card_is_written_from_the_run_and_the_measurements(weights, tiny_datas
 
 BAD = [
     (["models", "nds", "--folder", "FOLDER"], "There are no weights 'nds'; choose one of nsd"),
-    (["models", "drnet", "--folder", "FOLDER"], "drnet has no card; write it with `turncoat card drnet`"),
+    (["models", "drnet", "--folder", "FOLDER"], "drnet has no card; write it with `turncoat model-card drnet`"),
     (["models", "--folder", "NOWHERE"], "There is no folder"),
-    (["card", "NOWHERE"], "There are no weights at"),
-    (["card", "WEIGHTS", "--run", "NOWHERE"], "is not the folder of a training run"),
-    (["card", "WEIGHTS", "--evaluation", "OTHER"], "was measured on other weights; measure these"),
-    (["card", "WEIGHTS", "--labels", "OTHER"], "holds 'evaluation', expected 'label study'"),
-    (["card", "WEIGHTS", "--evaluation", "NOWHERE"], "No such file"),
+    (["model-card", "NOWHERE"], "There are no weights at"),
+    (["model-card", "WEIGHTS", "--run", "NOWHERE"], "is not the folder of a training run"),
+    (["model-card", "WEIGHTS", "--evaluation", "OTHER"], "was measured on other weights; measure these"),
+    (["model-card", "WEIGHTS", "--labels", "OTHER"], "holds 'evaluation', expected 'label study'"),
+    (["model-card", "WEIGHTS", "--evaluation", "NOWHERE"], "No such file"),
     (["labels", "WEIGHTS", "--data", "NOWHERE"], "NOWHERE"),
     (["labels", "WEIGHTS", "--data", "DATA", "--fraction", "2"], "fraction of the labels is 2.0"),
     (["labels", "WEIGHTS", "--data", "DATA", "--subject", "S9"], "S9"),

@@ -1,4 +1,4 @@
-"""`turncoat card`: the card of a set of weights, from its run and its measurements."""
+"""`turncoat model-card`: the card of a set of weights, from its run and its measurements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from turncoat.engine.cli.output import Output
 
 
-def card(
+def model_card(
     weights: Annotated[str, typer.Argument(help="network: a .safetensors file or a shipped name")],
     run: Annotated[Path | None, typer.Option(help="its training run: time, machine, warnings, trend.json")] = None,
     evaluation: Annotated[Path | None, typer.Option(help="document of `turncoat evaluate --out`")] = None,
