@@ -1,0 +1,176 @@
+"""All analyses of a network by name: what each asks, what it needs, how it is run.
+
+    for analysis in chosen(["wardrobe", "swap"]):
+        outcome = look(analysis, Case("nsd", network, dataset))
+
+What a network or a dataset does not allow (no decoder, no crossed set, too few subjects) is left out with the sentence
+that says why; the rest is done.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from turncoat.engine.analysis.number import Number
+from turncoat.kernels.errors import ConfigError, DataError, TurncoatError
+from turncoat.training.data import Dataset
+
+Progress = Callable[..., None]
+
+
+class Result(Protocol):
+    """What an analysis answers with."""
+
+    def numbers(self) -> list[Number]:
+        """Its numbers, the most telling first."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        ...
+
+
+@dataclass
+class Case:
+    """A network under analysis, and what its analyses share.
+
+    Attributes:
+        name: of the network, in every table and picture.
+        network: `predict` alone is enough for some analyses.
+        data: dataset. crossed: factorial set of the recipe `crossed`, or None.
+        folder: where the run of its attacks lies.
+        device: where attacks run; see `AttackSettings`.
+        command: command line to record in runs.
+    """
+
+    name: str
+    network: Any
+    data: Dataset
+    crossed: Dataset | None = None
+    folder: Path = Path("runs/analyses")
+    device: str = "auto"
+    command: str | None = None
+    _codes: Any = field(default=None, repr=False)
+
+    def codes(self, progress: Progress | None = None) -> Any:
+        """Codes of training and held-out frames (`NetworkCodes`), encoded once.
+
+        Raises:
+            ConfigError: the network does not encode. DataError: too few frames.
+        """
+        from turncoat.engine.analysis.codes import gather_codes
+
+        if self._codes is None:
+            _needs(self, "encode", "has no codes (it only predicts poses)")
+            self._codes = gather_codes(self.network, self.data, name=self.name, progress=progress)
+        return self._codes
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysis.
+
+    Attributes:
+        key: its name on the command line. title: its name on pages. question: what it asks, in a sentence.
+        paper: the paper's figures or tables that it reproduces; "" where it is ours.
+        run: case and progress -> result.
+        draw: results of several networks and a folder -> files of figures, PNG first.
+        headline: keys of the numbers that stand for it on a card and in a comparison.
+    """
+
+    key: str
+    title: str
+    question: str
+    paper: str
+    run: Callable[[Case, Progress | None], Result]
+    draw: Callable[[Sequence[Any], Path], list[Path]]
+    headline: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An analysis that could not be done, and the sentence that says why."""
+
+    key: str
+    network: str
+    why: str
+
+    def facts(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {"analysis": self.key, "network": self.network, "why": self.why}
+
+
+def look(analysis: Analysis, case: Case, progress: Progress | None = None) -> Result | LeftOut:
+    """Run one analysis; bad input to it is no error here but a sentence."""
+    try:
+        return analysis.run(case, progress)
+    except TurncoatError as error:
+        return LeftOut(analysis.key, case.name, str(error))
+
+
+def chosen(names: Sequence[str] | None = None) -> list[Analysis]:
+    """The analyses of those names, in the order of the catalogue; all where None.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    for name in names or ():
+        if name not in ANALYSES:
+            raise ConfigError(f"There is no analysis {name!r}; choose from {', '.join(ANALYSES)}.")
+    return [one for key, one in ANALYSES.items() if not names or key in names]
+
+
+def _needs(case: Case, verb: str, lacks: str) -> None:
+    if not hasattr(case.network, verb) or (verb == "paint" and getattr(case.network, "has_decoder", True) is False):
+        raise ConfigError(f"{case.name} {lacks}; this analysis needs a network that can {verb}.")
+    if verb == "predict" and getattr(case.network, "has_regressor", True) is False:
+        raise ConfigError(f"{case.name} {lacks}; run `turncoat fit-regressor` on it first.")
+
+
+def _paints(case: Case) -> None:
+    _needs(case, "paint", "has no decoder, so it cannot repaint")
+
+
+def _wardrobe(case: Case, progress: Progress | None) -> Result:
+    from turncoat.engine.analysis.wardrobe import wardrobe_test
+
+    if case.crossed is None:
+        raise DataError(
+            "There is no crossed set to compare on; render one with `turncoat render --recipe crossed --out DIR` and "
+            "give it with --crossed."
+        )
+    return wardrobe_test(case.network, case.crossed, progress=progress)
+
+
+def _attack(case: Case, progress: Progress | None) -> Result:
+    from turncoat.engine.analysis.attacked import AttackedSettings, measure_attacks
+
+    return measure_attacks(
+        case.network, case.data, case.folder / "attack", AttackedSettings(device=case.device), name=case.name,
+        progress=progress, command=case.command,
+    )  # fmt: skip
+
+
+def _draw_attack(results: Sequence[Any], folder: Path) -> list[Path]:
+    from turncoat.engine.report.curves_plot import draw_curves
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return draw_curves([curve for one in results for curve in (one.codes, one.colours) if curve is not None], folder)
+
+
+ANALYSES: dict[str, Analysis] = {
+    one.key: one
+    for one in (
+        Analysis(
+            "attack",
+            "Attacks by appearance and by colours",
+            "How far does the pose move when the appearance code, or the colours of the clothes, are searched?",
+            "",
+            _attack,
+            _draw_attack,
+            ("initial_mm", "codes_area_mm", "colours_mm"),
+        ),
+    )
+}
+"""By name, in the order of pages."""
