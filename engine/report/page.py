@@ -64,7 +64,7 @@ def render(run: Run, groups: Sequence[Group], sources: Sources) -> str:
 
 
 def template(name: str, page: dict[str, Any]) -> str:
-    """A page of the folder templates as HTML, with the style in it; `page` is what the template calls so."""
+    """A page of the folder templates as HTML, with style and behaviour in it; `page` is what the template calls so."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -72,8 +72,10 @@ def template(name: str, page: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template(name).render(page=page, style=style) + "\n"
+    style, behaviour = (
+        Markup((_TEMPLATES / file).read_text(encoding="utf-8")) for file in ("style.css", "behaviour.js")
+    )
+    return environment.get_template(name).render(page=page, style=style, behaviour=behaviour) + "\n"
 
 
 def _page(run: Run, groups: Sequence[Group], sources: Sources) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""Running the analyses of the catalogue on several networks."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from turncoat.engine.analysis.catalogue import Analysis, Case, look
+from turncoat.engine.sweep.networks import open_any
+from turncoat.engine.targets import is_description
+from turncoat.export.bundle import is_bundle
+from turncoat.kernels.device import find_device
+from turncoat.kernels.errors import ConfigError, DataError
+from turncoat.training.checkpoint import find_weights
+from turncoat.training.data import Dataset, open_dataset
+
+Progress = Callable[..., None]
+
+
+def open_cases(
+    networks: Sequence[str],
+    data: Dataset,
+    out: Path,
+    *,
+    crossed: Dataset | None = None,
+    device: str = "auto",
+    command: str | None = None,
+) -> list[Case]:
+    """The networks, on their device and frozen; each one's runs lie in ``OUT/runs/NAME``.
+
+    Args:
+        networks: shipped names, files of weights, bundles, descriptions of foreign targets.
+
+    Raises:
+        ConfigError: two of one name. DataError: weights that cannot be read.
+    """
+    names = [name_of(one) for one in networks]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"Two of the networks are called {name!r}; rename one.")
+    place = find_device(device)
+    cases = []
+    for name, source in zip(names, networks, strict=True):
+        network: Any = open_any(source)
+        if hasattr(network, "to"):
+            network.to(place)
+        if hasattr(network, "eval"):
+            network.eval()
+            network.requires_grad_(False)
+        cases.append(Case(name, network, data, crossed, out / "runs" / name, str(place), command))
+    return cases
+
+
+def open_crossed(data: Dataset, crossed: Path | None) -> Dataset | None:
+    """The crossed set that was named, else the folder beside the dataset that is called like it, ``data-crossed``.
+
+    Raises:
+        DataError: what was named is not there, or is no crossed set of such frames.
+    """
+    place = crossed or data.folder.resolve().with_name(f"{data.folder.resolve().name}-crossed")
+    if crossed is None and not (place / "dataset.json").is_file():
+        return None
+    found = open_dataset(place)
+    if found.info.get("recipe") != "crossed":
+        raise DataError(
+            f"{place} is of the recipe {found.info.get('recipe')!r}, expected crossed; render such a set with "
+            "`turncoat render --recipe crossed`."
+        )
+    if found.size != data.size:
+        raise DataError(f"{place} has frames of {found.size} pixels, {data.folder} of {data.size}; render it again.")
+    return found
+
+
+def analyse(
+    analyses: Sequence[Analysis],
+    cases: Sequence[Case],
+    progress: Callable[[str, str], Progress | None] | None = None,
+    found: Callable[[Analysis, Case, Any], None] | None = None,
+) -> None:
+    """Every analysis of every network, network by network.
+
+    Args:
+        progress: called with the names of network and analysis; answers with what is told of its progress.
+        found: called with what came of each.
+    """
+    for case in cases:
+        for analysis in analyses:
+            tell = None if progress is None else progress(case.name, analysis.title)
+            result = look(analysis, case, tell)
+            if found is not None:
+                found(analysis, case, result)
+
+
+def name_of(source: str) -> str:
+    """What a person calls the network at `source`."""
+    path = Path(source)
+    if is_bundle(path):
+        return path.resolve().name
+    if is_description(path):
+        return path.stem
+    file = find_weights(source)
+    return file.resolve().parent.name if file.stem == "network" else file.stem
