@@ -16,8 +16,11 @@ from turncoat.engine.cli.output import Output
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="Run folder, shipped name or file of weights.")],
-    b: Annotated[str, typer.Argument(help="Another.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="A B...", help="Run folders, shipped names or weights: two. Cards: any number."),
+    ],
+    cards: Annotated[bool, typer.Option("--cards", help="Leakage cards side by side: folders or card.json.")] = False,
     data: Annotated[Path | None, typer.Option(help="Dataset, where something is yet to be attacked.")] = None,
     setting: Annotated[str, typer.Option(help="paper, free, natural, colours-0.1 ...")] = "natural",
     setting_b: Annotated[str | None, typer.Option(help="Setting of B, to compare two settings.")] = None,
@@ -44,7 +47,8 @@ def compare(
     """Compare two networks, runs or settings, paired by sample: differences with intervals.
 
     Frames past the threshold before the attack on either side are left out on both, and counted. Weights are attacked
-    first: like the other side where that is a run, else on the frames of `turncoat tables`.
+    first: like the other side where that is a run, else on the frames of `turncoat tables`. With --cards: leakage cards
+    side by side, number by number.
     """
     from dataclasses import replace
 
@@ -53,8 +57,15 @@ def compare(
     from turncoat.engine.report.differences import comparison_table, controls_table, success_sentences
     from turncoat.engine.report.plain import rich_table
     from turncoat.kernels.device import find_device
+    from turncoat.kernels.errors import ConfigError
 
     output = Output(json)
+    if cards:
+        _side_by_side(sources, output)
+        return
+    if len(sources) != 2:
+        raise ConfigError(f"{len(sources)} are given, {' '.join(sources)}; expected two, A and B (more with --cards).")
+    a, b = sources
     overrides: dict[str, Any] = {"iterations": iterations, "threshold_mm": threshold, "precision": precision}
     overrides = {name: value for name, value in overrides.items() if value is not None}
     selection = replace(SELECTION, per_subject=per_subject) if per_subject else SELECTION
@@ -81,3 +92,14 @@ def compare(
     beside = controls_table(found)
     output.show(rich_table(beside) if beside is not None else "No control is in both runs, so none stands beside.")
     output.finish(found.facts())
+
+
+def _side_by_side(sources: list[str], output: Output) -> None:
+    """`turncoat compare --cards`."""
+    from turncoat.engine.analysis.leakage import read_leakage_card
+    from turncoat.engine.report.card_page import cards_table
+    from turncoat.engine.report.plain import rich_table
+
+    found = [read_leakage_card(source) for source in sources]
+    output.show(rich_table(cards_table(found)))
+    output.finish({"cards": found})

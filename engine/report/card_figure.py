@@ -1,4 +1,4 @@
-"""The leakage card as one picture: lines with bars, intervals and nulls, the budget curve, the frames moved furthest."""
+"""The leakage card as one picture: lines with bars, intervals and nulls, and the frames that were moved furthest."""
 
 import math
 from collections.abc import Sequence
