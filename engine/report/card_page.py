@@ -88,7 +88,7 @@ def cards_table(cards: Sequence[Mapping[str, Any]]) -> Titled:
         rows.append(Row(f"{first['label']}{f', {unit}' if unit else ''}", tuple(cells)))
     names = tuple(str(card["network"]) for card in cards)
     words = "Small: 95 % interval, and after the slash what is found where there is nothing to find."
-    return Titled("Leakage cards", Table((), names, tuple(rows)), words)
+    return Titled("Leakage cards", Table((), ("number", *names), tuple(rows)), words)
 
 
 def _beside(line: Mapping[str, Any]) -> Cell:

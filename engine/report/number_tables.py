@@ -47,7 +47,7 @@ def beside_table(title: str, numbers: Mapping[str, Sequence[Number]], keys: Sequ
             one = found.get(key)
             cells.append(NONE if one is None else number_cell(one.null if null else one.found, one.unit))
         rows.append(Row(name, tuple(cells)))
-    return Titled(title, Table((), tuple(columns), tuple(rows)), " ".join([*notes, INTERVALS]))
+    return Titled(title, Table((), ("network", *columns), tuple(rows)), " ".join([*notes, INTERVALS]))
 
 
 def all_numbers(title: str, numbers: Sequence[Number]) -> Titled:
@@ -65,7 +65,7 @@ def all_numbers(title: str, numbers: Sequence[Number]) -> Titled:
         for one in numbers
     )
     notes = [f"{one.label}: {one.note}" for one in numbers if one.note]
-    return Titled(title, Table((), ("found", "unit", "where there is nothing", "that is"), rows), " ".join(notes))
+    return Titled(title, Table((), ("number", "found", "unit", "where there is nothing", "that is"), rows), " ".join(notes))
 
 
 def _bare(cell: Cell, found: Interval) -> Cell:
