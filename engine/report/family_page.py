@@ -98,7 +98,7 @@ def as_markdown(tables: FamilyTables, runs: Sequence[Run]) -> str:
     for group in tables.groups:
         if len(tables.groups) > 1:
             parts.append(f"## {group} actions\n")
-        parts += [markdown(one) for one in _all(tables, group)]
+        parts += [markdown(one) for one in all_tables(tables, group)]
     if tables.table_4_missing:
         parts.append(f"{tables.table_4_missing}\n")
     parts.append(markdown(printed_table()))
@@ -114,7 +114,7 @@ def terminal(tables: FamilyTables) -> list[RichTable]:
     for group in tables.groups:
         shown_here = [
             one
-            for one in _all(tables, group)
+            for one in all_tables(tables, group)
             if not one.title.startswith(("Table 1 by subject", "Beside controls: mean"))
         ]
         for one in shown_here:
@@ -137,7 +137,7 @@ def networks_table(tables: FamilyTables, runs: Sequence[Run]) -> Titled:
     return Titled("The networks", Table((), columns, tuple(rows)), "Weights: the first digits of the file's SHA-256.")
 
 
-def _all(tables: FamilyTables, group: str) -> list[Titled]:
+def all_tables(tables: FamilyTables, group: str) -> list[Titled]:
     """Every table of a group, in the order of the page."""
     found = _there(errors_table(tables, setting, group) for setting in tables.settings)
     found += _there(subjects_table(tables, setting, group) for setting in tables.settings)

@@ -65,7 +65,9 @@ def all_numbers(title: str, numbers: Sequence[Number]) -> Titled:
         for one in numbers
     )
     notes = [f"{one.label}: {one.note}" for one in numbers if one.note]
-    return Titled(title, Table((), ("number", "found", "unit", "where there is nothing", "that is"), rows), " ".join(notes))
+    return Titled(
+        title, Table((), ("number", "found", "unit", "where there is nothing", "that is"), rows), " ".join(notes)
+    )
 
 
 def _bare(cell: Cell, found: Interval) -> Cell:
