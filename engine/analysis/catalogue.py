@@ -9,6 +9,7 @@ that says why; the rest is done.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -146,10 +147,75 @@ def _wardrobe(case: Case, progress: Progress | None) -> Result:
 def _attack(case: Case, progress: Progress | None) -> Result:
     from turncoat.engine.analysis.attacked import AttackedSettings, measure_attacks
 
+    _needs(case, "predict", "has no pose regressor")
     return measure_attacks(
         case.network, case.data, case.folder / "attack", AttackedSettings(device=case.device), name=case.name,
         progress=progress, command=case.command,
     )  # fmt: skip
+
+
+def _swap(case: Case, progress: Progress | None) -> Result:
+    from turncoat.engine.analysis.repaint import swap_appearance
+
+    _paints(case)
+    return swap_appearance(case.network, case.data, progress=progress)
+
+
+def _zero(case: Case, progress: Progress | None) -> Result:
+    from turncoat.engine.analysis.repaint import zero_appearance
+
+    _paints(case)
+    return zero_appearance(case.network, case.data, progress=progress)
+
+
+def _channels(case: Case, progress: Progress | None) -> Result:
+    from turncoat.engine.analysis.repaint import replace_channels
+
+    _paints(case)
+    return replace_channels(case.network, case.data, progress=progress)
+
+
+def _dependence(case: Case, progress: Progress | None) -> Result:
+    from turncoat.engine.analysis.codes import dependence
+
+    return dependence(case.network, case.data, codes=case.codes(progress), progress=progress)
+
+
+def _embedding(case: Case, progress: Progress | None) -> Result:
+    from turncoat.engine.analysis.codes import embedding
+
+    return embedding(case.network, case.data, codes=case.codes(progress), progress=progress)
+
+
+def _probes(case: Case, progress: Progress | None) -> Result:
+    from turncoat.engine.analysis.codes import probes
+
+    return probes(case.network, case.data, codes=case.codes(progress), card=_model_card(case), progress=progress)
+
+
+def _model_card(case: Case) -> dict[str, Any] | None:
+    """The card beside shipped weights, if it is theirs and of this dataset: what it holds is not measured again."""
+    from turncoat.training.cards import read_card
+
+    path = getattr(case.network, "path", None)
+    if not isinstance(path, Path) or not path.with_suffix(".json").is_file():
+        return None
+    try:
+        card = read_card(path.with_suffix(".json"))
+    except DataError:
+        return None
+    measured = [card.get(part, {}).get("dataset", {}).get("fingerprint") for part in ("evaluation", "labels")]
+    return card if measured == [case.data.info.get("fingerprint")] * 2 else None
+
+
+def _drawn(module: str, function: str) -> Callable[[Sequence[Any], Path], list[Path]]:
+    """A function of a module of figures, imported when something is drawn."""
+
+    def draw(results: Sequence[Any], folder: Path) -> list[Path]:
+        found: list[Path] = getattr(import_module(f"turncoat.engine.report.{module}"), function)(results, folder)
+        return found
+
+    return draw
 
 
 def _draw_attack(results: Sequence[Any], folder: Path) -> list[Path]:
@@ -159,9 +225,26 @@ def _draw_attack(results: Sequence[Any], folder: Path) -> list[Path]:
     return draw_curves([curve for one in results for curve in (one.codes, one.colours) if curve is not None], folder)
 
 
+def _draw_embedding(results: Sequence[Any], folder: Path) -> list[Path]:
+    from turncoat.engine.report.embedding_figure import draw_embedding
+
+    return [file for one in results for file in draw_embedding(one, folder)]
+
+
 ANALYSES: dict[str, Analysis] = {
     one.key: one
     for one in (
+        Analysis(
+            "wardrobe",
+            "Wardrobe test",
+            "The same person in the same pose before the same camera: how far does the network's error move when only "
+            "the colours of the clothes change, their cut, the body, the room, or a cast shadow?",
+            "",
+            _wardrobe,
+            _drawn("wardrobe_figure", "draw_wardrobe"),
+            ("colours_mpjpe_mm", "shape_mpjpe_mm", "body_mpjpe_mm", "background_mpjpe_mm", "shadow_mpjpe_mm",
+             "colours_any_grows_50mm"),
+        ),
         Analysis(
             "attack",
             "Attacks by appearance and by colours",
@@ -169,8 +252,64 @@ ANALYSES: dict[str, Analysis] = {
             "",
             _attack,
             _draw_attack,
-            ("initial_mm", "codes_area_mm", "colours_mm"),
+            ("initial_mm", "codes_area_mm", "codes_fooled", "colours_mm"),
+        ),
+        Analysis(
+            "swap",
+            "Swapped appearance",
+            "The pose of one person, the appearance of another: whose colours does the child wear, and does its pose "
+            "stay where it was?",
+            "Figures 2 and 8",
+            _swap,
+            _drawn("swap_figure", "draw_swap"),
+            ("appearance_share", "pose_change_mpjpe_mm", "pose_noise_mm"),
+        ),
+        Analysis(
+            "zero",
+            "Zero appearance",
+            "Everybody painted with a code of zeros, or with the mean code: who is it, still?",
+            "Figures 3 and 10",
+            _zero,
+            _drawn("zero_figure", "draw_zero"),
+            ("subject_zero", "subject_mean", "subject_own", "subject_silhouette", "colours_kept_zero"),
+        ),
+        Analysis(
+            "embedding",
+            "t-SNE of the codes",
+            "Do frames lie together by action or by person, in the appearance code and in the pose code?",
+            "Figures 4 and 9",
+            _embedding,
+            _draw_embedding,
+            ("knn_action_appearance", "knn_subject_appearance", "knn_action_pose_code", "knn_subject_pose_code"),
+        ),
+        Analysis(
+            "channels",
+            "Channels of the pose code",
+            "Two people in similar poses: which channels of the pose code differ, and what do they carry, clothes or "
+            "pose?",
+            "Figures 5 and 6",
+            _channels,
+            _drawn("channels_figure", "draw_channels"),
+            ("difference_ratio", "clothes_whole", "clothes_highest_200", "clothes_lowest_500", "separation"),
+        ),
+        Analysis(
+            "dependence",
+            "Dependence of the codes",
+            "How far does one code determine the other, and how much of the picture is in either?",
+            "Table 3",
+            _dependence,
+            _drawn("dependence_figure", "draw_dependence"),
+            ("dc", "dc_corrected", "dc_given_pose", "r2_appearance_from_pose_code", "iob_appearance", "iob_pose_code"),
+        ),
+        Analysis(
+            "probes",
+            "Pose in the appearance code, people in the pose code",
+            "What does each code tell that is the other's business?",
+            "",
+            _probes,
+            _drawn("probes_figure", "draw_probes"),
+            ("pose_pose_code_mm", "pose_appearance_mm", "subject_pose_code_linear", "subject_appearance_linear"),
         ),
     )
-}
+}  # fmt: skip
 """By name, in the order of pages."""

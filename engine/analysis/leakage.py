@@ -42,8 +42,13 @@ LINES: tuple[Asked, ...] = (
     Asked(CODES, "attack", "initial_mm"),
     Asked(CODES, "attack", "codes_area_mm"),
     Asked(CODES, "attack", "codes_fooled"),
+    Asked(CODES, "swap", "appearance_share"),
+    Asked(INSIDE, "probes", "subject_pose_code_linear"),
+    Asked(INSIDE, "probes", "pose_appearance_mm"),
+    Asked(INSIDE, "dependence", "dc_corrected"),
+    Asked(INSIDE, "dependence", "dc_given_pose"),
 )
-"""Of every card, in this order; lines of `INSIDE` are added where the analyses of codes are there."""
+"""Of every card, in this order."""
 ANALYSES = tuple(dict.fromkeys(one.analysis for one in LINES))
 """Which analyses a card takes."""
 HEADLINE = ("wardrobe", "colours_mpjpe_mm")
