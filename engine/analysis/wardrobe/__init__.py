@@ -11,6 +11,6 @@ from turncoat.engine.analysis.wardrobe.compare import compare_wardrobe
 from turncoat.engine.analysis.wardrobe.measure import wardrobe_test
 from turncoat.engine.analysis.wardrobe.result import WardrobeTest
 from turncoat.engine.analysis.wardrobe.settings import WardrobeSettings
-from turncoat.engine.analysis.wardrobe.spread import Shares, Spread
+from turncoat.engine.analysis.wardrobe.spread import Part, Shares, Spread
 
-__all__ = ["Shares", "Spread", "WardrobeSettings", "WardrobeTest", "compare_wardrobe", "wardrobe_test"]
+__all__ = ["Part", "Shares", "Spread", "WardrobeSettings", "WardrobeTest", "compare_wardrobe", "wardrobe_test"]

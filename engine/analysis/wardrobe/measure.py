@@ -1,6 +1,7 @@
 """The wardrobe test of one network."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -135,5 +136,11 @@ def _beside(layout: Layout, of: np.ndarray, level: np.ndarray, seen: np.ndarray,
 
 
 def _name_of(network: Any) -> str:
-    described = getattr(network, "metadata", None) or {}
-    return str(getattr(network, "name", None) or described.get("name") or type(network).__name__)
+    """What a person calls it: its own name, its file's, or the folder's of a training run."""
+    path, bundle = getattr(network, "path", None), getattr(network, "bundle", None)
+    described = getattr(network, "metadata", None) or getattr(bundle, "info", None) or {}
+    name = getattr(network, "name", None)
+    if name is None and path is not None and Path(path).name:
+        file = Path(path)
+        name = file.resolve().parent.name if file.stem == "network" else file.stem
+    return str(name or described.get("name") or type(network).__name__)

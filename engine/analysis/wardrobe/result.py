@@ -9,7 +9,7 @@ from turncoat.engine.analysis.intervals import Interval, bootstrap_mean, cluster
 from turncoat.engine.analysis.number import Number
 from turncoat.engine.analysis.wardrobe.pairs import Pairs
 from turncoat.engine.analysis.wardrobe.settings import WardrobeSettings
-from turncoat.engine.analysis.wardrobe.spread import KINDS, Spread
+from turncoat.engine.analysis.wardrobe.spread import KINDS, Part, Spread
 
 NOISE = "noise"
 NOISE_NAME = "one grey level of noise"
@@ -25,7 +25,7 @@ WORDS = {
 }
 """What a factor changes, in words."""
 _METRICS = dict(zip(KINDS, ("", ", after scale", ", after Procrustes"), strict=True))
-_BODIES = ("body", "subject")
+BODIES = ("body", "subject")
 HEADLINE = "colours"
 
 
@@ -111,23 +111,26 @@ class WardrobeTest:
 
     def _of_factor(self, factor: str) -> list[Number]:
         spread, noise, words = self[factor], self.noise, WORDS.get(factor, factor)
-        note = ""
-        if factor in _BODIES:
-            note = (
-                f"The joints of these bodies differ by {spread.truth_moves_mm:.0f} mm, which is the spread of a "
-                "network that sees no difference between bodies."
-            )
+        note = _no_body(spread) if factor in BODIES else ""
 
         def beside(key: str, label: str, one: Interval, null: Interval, unit: str = "mm", note: str = "") -> Number:
             return Number(f"{factor}_{key}", label, one, unit, null, NOISE_NAME, note)
 
         found = [
-            beside(kind, f"spread over {words}{after}", getattr(spread, kind), getattr(noise, kind), note=note)
+            beside(
+                kind,
+                f"spread over {words}{after}",
+                getattr(spread, kind),
+                getattr(noise, kind),
+                note=note if kind == "mpjpe_mm" else "",
+            )
             for kind, after in _METRICS.items()
         ]
-        for key, one in (("seen", spread.seen), ("unseen", spread.unseen)):
-            if one is not None:
-                found.append(beside(f"{key}_mpjpe_mm", f"spread over {words}, {key} in training", one, noise.mpjpe_mm))
+        for key, part in (("seen", spread.seen), ("unseen", spread.unseen)):
+            if part is not None:
+                note = _no_body(part) if factor in BODIES else ""
+                label = f"spread over {words}, {key} in training"
+                found.append(beside(f"{key}_mpjpe_mm", label, part.mpjpe_mm, noise.mpjpe_mm, note=note))
         label = f"spread over {words}, as part of that between poses"
         found.append(beside("of_poses", label, spread.of_poses, noise.of_poses, "ratio"))
         for threshold, shares in spread.grows.items():
@@ -177,6 +180,13 @@ class WardrobeTest:
             },
             "numbers": {number.key: number.facts() for number in self.numbers()},
         }
+
+
+def _no_body(part: Part) -> str:
+    return (
+        f"The joints of these bodies differ by {part.truth_moves_mm:.0f} mm, which is the spread of a network that "
+        "sees no difference between bodies."
+    )
 
 
 def _headline_first(factors: list[str]) -> list[str]:

@@ -32,33 +32,54 @@ class Shares:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """One factor, or the noise.
+class Part:
+    """Some pairs of one factor.
 
     Attributes:
-        factor: its name. levels: how many it has, the anchor's own apart. pairs: that were measured.
+        levels: how many there are of a base pose, the anchor apart. pairs: that were measured.
         mpjpe_mm, n_mpjpe_mm, pa_mpjpe_mm: mean over pairs, with intervals over sequences or recordings.
-        of_poses: mpjpe_mm over the mean distance between the network's predictions of different sequences.
-        seen, unseen: mpjpe_mm over levels that training shows, and over others; None where there are none.
+        of_poses: mpjpe_mm over the mean distance between the network's predictions of different sequences; NaN for a
+            network that says one pose to all.
         growth_mm: mean growth of the error against the truth.
         truth_moves_mm: mean distance of the truths: what a network has for its spread that sees no body.
         grows: threshold in mm -> `Shares`.
-        joints_mm: (J,) mean of each joint. actions, subjects, level_mm: name -> mpjpe_mm of that part (of the
-            anchor's action, the anchor's subject, the level).
     """
 
-    factor: str
     levels: int
     pairs: int
     mpjpe_mm: Interval
     n_mpjpe_mm: Interval
     pa_mpjpe_mm: Interval
     of_poses: Interval
-    seen: Interval | None
-    unseen: Interval | None
     growth_mm: Interval
     truth_moves_mm: float
     grows: dict[float, Shares]
+
+    def facts(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {
+            "levels": self.levels,
+            "pairs": self.pairs,
+            **{name: getattr(self, name).facts() for name in (*KINDS, "of_poses", "growth_mm")},
+            "truth_moves_mm": self.truth_moves_mm,
+            "grows": {f"{threshold:g}": each.facts() for threshold, each in self.grows.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Spread(Part):
+    """One factor, or the noise: all its pairs, and parts of them.
+
+    Attributes:
+        factor: its name.
+        seen, unseen: over levels that training shows, and over others; None where there are none.
+        joints_mm: (J,) mean of each joint. actions, subjects, level_mm: name -> mpjpe_mm of that part (of the
+            anchor's action, the anchor's subject, the level).
+    """
+
+    factor: str
+    seen: Part | None
+    unseen: Part | None
     joints_mm: np.ndarray
     actions: dict[str, Interval]
     subjects: dict[str, Interval]
@@ -71,13 +92,9 @@ class Spread:
             return {name: each.facts() for name, each in found.items()}
 
         return {
-            "levels": self.levels,
-            "pairs": self.pairs,
-            **{name: getattr(self, name).facts() for name in (*KINDS, "of_poses", "growth_mm")},
-            "seen_mpjpe_mm": None if self.seen is None else self.seen.facts(),
-            "unseen_mpjpe_mm": None if self.unseen is None else self.unseen.facts(),
-            "truth_moves_mm": self.truth_moves_mm,
-            "grows": {f"{threshold:g}": each.facts() for threshold, each in self.grows.items()},
+            **super().facts(),
+            "seen": None if self.seen is None else self.seen.facts(),
+            "unseen": None if self.unseen is None else self.unseen.facts(),
             "joints_mm": self.joints_mm.tolist(),
             "actions": parts(self.actions),
             "subjects": parts(self.subjects),
@@ -107,33 +124,41 @@ def measure_spread(factor: str, pairs: Pairs, beside: Beside, thresholds_mm: tup
     whole = np.isfinite(pairs.mpjpe)
     pairs, beside = pairs.of(whole), beside.of(whole)
 
-    def mean(values: np.ndarray, keep: np.ndarray | None = None, over: np.ndarray | None = None) -> Interval:
-        keep = np.ones(len(values), dtype=bool) if keep is None else keep
-        return bootstrap_mean(values[keep], beside.clusters[keep], over=None if over is None else over[keep])
-
     def by(names: np.ndarray) -> dict[str, Interval]:
-        return {str(name): mean(pairs.mpjpe, names == name) for name in np.unique(names)}
+        return {str(name): _mean(pairs.mpjpe[names == name], beside.of(names == name)) for name in np.unique(names)}
 
-    known = [part if part.any() else None for part in (beside.seen, ~beside.seen)]
-    seen, unseen = (None if part is None else mean(pairs.mpjpe, part) for part in known)
+    def part(keep: np.ndarray) -> Part | None:
+        return Part(**_numbers(pairs.of(keep), beside.of(keep), thresholds_mm)) if keep.any() else None
+
     return Spread(
+        **_numbers(pairs, beside, thresholds_mm),
         factor=factor,
-        levels=int(np.bincount(beside.pose).max(initial=0)),
-        pairs=len(pairs.mpjpe),
-        mpjpe_mm=mean(pairs.mpjpe),
-        n_mpjpe_mm=mean(pairs.n_mpjpe),
-        pa_mpjpe_mm=mean(pairs.pa_mpjpe),
-        of_poses=mean(pairs.mpjpe, over=np.where(beside.apart > 0, beside.apart, np.nan)),
-        seen=seen,
-        unseen=unseen,
-        growth_mm=mean(pairs.growth),
-        truth_moves_mm=float(pairs.truth_moves.mean()) if len(pairs.mpjpe) else float("nan"),
-        grows={threshold: _shares(pairs.growth, beside, threshold) for threshold in thresholds_mm},
+        seen=part(beside.seen),
+        unseen=part(~beside.seen),
         joints_mm=pairs.joints.mean(axis=0),
         actions=by(beside.action),
         subjects=by(beside.subject),
         level_mm=by(beside.level),
     )
+
+
+def _numbers(pairs: Pairs, beside: Beside, thresholds_mm: tuple[float, ...]) -> dict[str, Any]:
+    """The attributes of a `Part`."""
+    return {
+        "levels": int(np.bincount(beside.pose).max(initial=0)),
+        "pairs": len(pairs.mpjpe),
+        "mpjpe_mm": _mean(pairs.mpjpe, beside),
+        "n_mpjpe_mm": _mean(pairs.n_mpjpe, beside),
+        "pa_mpjpe_mm": _mean(pairs.pa_mpjpe, beside),
+        "of_poses": _mean(pairs.mpjpe, beside, over=np.where(beside.apart > 0, beside.apart, np.nan)),
+        "growth_mm": _mean(pairs.growth, beside),
+        "truth_moves_mm": float(pairs.truth_moves.mean()) if len(pairs.mpjpe) else float("nan"),
+        "grows": {threshold: _shares(pairs.growth, beside, threshold) for threshold in thresholds_mm},
+    }
+
+
+def _mean(values: np.ndarray, beside: Beside, over: np.ndarray | None = None) -> Interval:
+    return bootstrap_mean(values, beside.clusters, over=over)
 
 
 def _shares(growth: np.ndarray, beside: Beside, threshold: float) -> Shares:

@@ -33,8 +33,9 @@ def test_a_leak_of_colours_is_found_at_its_size(crossed, leak):
     found = wardrobe_test(Knowing(crossed, leak_mm=leak), crossed, SETTINGS)
     colours = found["colours"]
     assert colours.mpjpe_mm.value == about(leak * MOVING * MOVED.mean())
-    assert colours.seen.value == about(leak * MOVING * MOVED[:2].mean())
-    assert colours.unseen.value == about(leak * MOVING * MOVED[2])
+    assert colours.seen.mpjpe_mm.value == about(leak * MOVING * MOVED[:2].mean())
+    assert colours.unseen.mpjpe_mm.value == about(leak * MOVING * MOVED[2])
+    assert (colours.seen.levels, colours.unseen.levels) == (2, 1)
     assert (colours.levels, colours.pairs) == (3, 36)
     assert colours.joints_mm == about(np.where(np.arange(17) == 0, 0.0, leak * MOVED.mean()))
     assert {name: each.value for name, each in colours.level_mm.items()} == {
@@ -96,6 +97,8 @@ def test_shares_count_errors_that_grow(crossed):
     assert [grows[t].change.value for t in (25.0, 50.0, 100.0)] == [about(2 / 3), about(1 / 3), 0]
     assert [grows[t].falls.value for t in (25.0, 50.0)] == [about(1 / 3), about(1 / 3)]
     assert [grows[t].any.value for t in (25.0, 50.0)] == [1, 1] and grows[100.0].any.value == 0
+    assert found["colours"].unseen.grows[50.0].change.value == 1
+    assert found["colours"].seen.grows[50.0].change.value == 0
     assert grows[25.0].mean.value == 1 and grows[50.0].mean.value == 0  # 80 / 3 mm
     assert found["colours"].growth_mm.value == about(80 / 3)
 

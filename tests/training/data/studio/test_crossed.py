@@ -84,8 +84,8 @@ def test_each_level_changes_its_own_part_and_no_other():
     for level in others:
         worn = recipes.wardrobe(level.wardrobe)
         changed = {part for part, names in PARTS.items() if any(getattr(worn, n) != getattr(own, n) for n in names)}
-        changed |= {"body"} * (level.body != anchor.body) | {"background"} * (level.scene != anchor.scene)
-        changed |= {"shadow"} * level.shadow
+        others_too = {"body": level.body != anchor.body, "background": level.scene != anchor.scene}
+        changed |= {name for name, there in (others_too | {"shadow": level.shadow}).items() if there}
         expected = {*PARTS, "body"} if level.factor == "subject" else {level.factor}
         assert changed == expected, level
         if level.factor in PARTS:
