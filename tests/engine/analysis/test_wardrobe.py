@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from fixtures.crossed import LEVELS, MOVED, Knowing, Told, write_crossed
+from fixtures.foreign import write_module, write_target
 from fixtures.tiny import write_tiny_dataset
 from turncoat.engine.analysis.wardrobe import WardrobeSettings, compare_wardrobe, wardrobe_test
 from turncoat.engine.analysis.wardrobe.pairs import pair_up
+from turncoat.engine.targets import load_target
 from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.kernels.files import write_json
 from turncoat.kernels.pose_error import mpjpe, n_mpjpe, pa_mpjpe
@@ -177,6 +179,18 @@ def test_a_foreign_target_is_held_against_its_own_joints_and_root(crossed):
     found = wardrobe_test(Some(crossed, leak_mm=1.0), crossed, SETTINGS)
     assert found["colours"].joints_mm.shape == (4,) and found.joints == (1, 2, 4, 5)
     assert found["body"].mpjpe_mm.value == about(0) and found.of_anchors(found.anchors.error_mm).value == about(0)
+
+
+def test_a_target_from_a_file_is_cut_around_the_person(crossed, tmp_path):
+    """It sees the mean colour of its crop, so a redder shirt moves it; the crop is the dataset's and stays."""
+    module = write_module(tmp_path, "foreign_wardrobe")
+    target = load_target(write_target(tmp_path, f"{module}:joints", input={"crop": "box"}))
+    found = wardrobe_test(target, crossed, SETTINGS)
+    assert found.joints == target.joints and found.name == target.name
+    moved = found["colours"].level_mm
+    assert 0 < moved["w2"].value < moved["w3"].value < moved["w9"].value
+    assert moved["w9"].value == pytest.approx(2.5 * moved["w2"].value, rel=0.02)
+    assert found["colours"].mpjpe_mm.value > 5 * found.noise.mpjpe_mm.value
 
 
 def test_damaged_frames_are_left_out_and_counted(tmp_path):
