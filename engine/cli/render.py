@@ -17,7 +17,11 @@ def render(
     ],
     preset: Annotated[str, typer.Option(help="demo (a subset of default), default or large")] = "default",
     recipe: Annotated[
-        str, typer.Option(help="confounded (a subject always wears the same) or decorrelated")
+        str,
+        typer.Option(
+            help="confounded (a subject always wears the same), decorrelated, or crossed (a test set: one pose and "
+            "camera, one thing changed at a time)"
+        ),
     ] = "confounded",
     seed: Annotated[int, typer.Option(help="the same seed gives the same bytes on the same machine", min=0)] = 0,
     size: Annotated[int, typer.Option(help="side of a frame in pixels")] = 128,

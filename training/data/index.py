@@ -17,7 +17,7 @@ from turncoat.kernels.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SPLITS = ("train", "validation", "held-out", "unseen motion", "unseen subject", "unseen scene")
+SPLITS = ("train", "validation", "held-out", "unseen motion", "unseen subject", "unseen scene", "crossed")
 GROUPS = ("everyday", "acrobatic")
 
 SAMPLE_COLUMNS: dict[str, str] = {
@@ -40,6 +40,15 @@ SAMPLE_COLUMNS: dict[str, str] = {
 }
 """What is known about a sample, by column: Arrow type. ``view`` numbers the (scene, camera) pairs."""
 
+CROSSED_COLUMNS: dict[str, str] = {
+    "crossed_pose": "string",
+    "factor": "string",
+    "level": "string",
+    "seen": "bool",
+}
+"""What is known besides in a factorial test set, and only there: which pose and camera are held, what was changed, to
+what, and whether training shows that."""
+
 LOCATION_COLUMNS: dict[str, str] = {
     "shard": "int32",
     "offset": "int64",
@@ -57,7 +66,8 @@ LOCATION_COLUMNS: dict[str, str] = {
 
 REQUIRED = ("sample_id", "sequence", "instant", "camera", "scene", "subject", "action", "group", "split", "view")
 SELECTABLE = (
-    "split group subject action camera scene body wardrobe motion_id sequence mirrored view".split()  # noqa: SIM905
+    "split group subject action camera scene body wardrobe motion_id sequence mirrored view "  # noqa: SIM905
+    "crossed_pose factor level seen".split()
 )
 
 
@@ -116,6 +126,7 @@ class Index:
             raise DataError(
                 f"{path} has no column {known(missing)}; the dataset is of another format: render it again."
             )
+        kinds |= {name: kind for name, kind in CROSSED_COLUMNS.items() if name in table.column_names}
         return cls({name: _column(table.column(name), kind) for name, kind in kinds.items()})
 
     def __len__(self) -> int:

@@ -56,12 +56,14 @@ class ShardWriter:
 
     A context manager. Records go to a temporary name; on a clean exit the file is fsynced and renamed, then its index
     part is written the same way. After an exception nothing is left. ``fingerprint`` (recipe and assets) is kept in the
-    part, so that shards of different renderings cannot be mixed.
+    part, so that shards of different renderings cannot be mixed. ``more``: columns beside `SAMPLE_COLUMNS`, by Arrow
+    type.
     """
 
-    def __init__(self, folder: Path | str, shard: int, *, fingerprint: str = ""):
+    def __init__(self, folder: Path | str, shard: int, *, fingerprint: str = "", more: Mapping[str, str] | None = None):
         self.folder, self.shard, self.fingerprint = Path(folder), shard, fingerprint
-        self._columns: dict[str, list[Any]] = {name: [] for name in SAMPLE_COLUMNS | LOCATION_COLUMNS}
+        self._known = SAMPLE_COLUMNS | dict(more or {})
+        self._columns: dict[str, list[Any]] = {name: [] for name in self._known | LOCATION_COLUMNS}
         self._joints: list[np.ndarray] = []
         self._bytes = 0
         self._hash = hashlib.sha256()
@@ -100,7 +102,8 @@ class ShardWriter:
         """Append one record and its index row; returns its byte offset.
 
         ``rgb`` (h, w, 3), ``alpha`` (h, w), ``labels`` (h, w): uint8, the rectangle whose upper left pixel is (x0, y0).
-        ``joints_world``: (17, 3) mm, Y up. ``sample``: the columns of `SAMPLE_COLUMNS`; those of `REQUIRED` always.
+        ``joints_world``: (17, 3) mm, Y up. ``sample``: the columns of `SAMPLE_COLUMNS` and ``more``; those of
+        `REQUIRED` always.
         """
         if self._file is None:
             raise DataError(f"shard {self.shard} is not open; use ShardWriter in a with statement.")
@@ -155,12 +158,12 @@ class ShardWriter:
         return self.add(frame[cut], alpha[cut], labels[cut], x0, y0, joints_world=joints_world, **sample)
 
     def _check(self, sample: Mapping[str, Any], joints_world: np.ndarray) -> None:
-        unknown = [name for name in sample if name not in SAMPLE_COLUMNS]
+        unknown = [name for name in sample if name not in self._known]
         missing = [name for name in REQUIRED if sample.get(name) is None]
         if unknown or missing:
             raise DataError(
                 f"a sample came with unknown columns ({known(unknown) or 'none'}) or without required ones "
-                f"({known(missing) or 'none'}); the columns are {known(SAMPLE_COLUMNS, 99)}."
+                f"({known(missing) or 'none'}); the columns are {known(self._known, 99)}."
             )
         if np.shape(joints_world) != (JOINTS, 3) or not np.isfinite(joints_world).all():
             raise DataError(
@@ -180,7 +183,7 @@ class ShardWriter:
             "fingerprint": self.fingerprint,
         }
         joints = np.asarray(self._joints, dtype=np.float32).reshape(-1)
-        schema = arrow_schema(SAMPLE_COLUMNS | LOCATION_COLUMNS)
+        schema = arrow_schema(self._known | LOCATION_COLUMNS)
         table = pa.table({name: pa.array(self._columns[name], schema.field(name).type) for name in schema.names})
         table = table.append_column("joints_world", pa.FixedSizeListArray.from_arrays(pa.array(joints), JOINTS * 3))
         with atomic_path(self.folder / part_name(self.shard)) as path:

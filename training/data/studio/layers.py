@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from turncoat.kernels.errors import DataError
+from turncoat.training.data.studio import crossed
 from turncoat.training.data.studio import recipe as recipes
+from turncoat.training.data.studio.crossed_render import instead
 from turncoat.training.data.studio.raster import MATERIAL_COUNT
-from turncoat.training.data.studio.render import backgrounds_8bit
+from turncoat.training.data.studio.render import VIEWS_PER_SCENE, backgrounds_8bit
 from turncoat.training.data.studio.stage import Staged, View, stage
 from turncoat.training.data.studio.wardrobe import GARMENTS, MATERIALS
 
@@ -71,12 +73,23 @@ def _drawn(dataset: Dataset, rows: np.ndarray) -> Iterator[tuple[int, View, Stag
         raise DataError(
             f"{dataset.folder} is a {info.get('name')!r} dataset: colour layers and depth exist for studio ones only"
         )
-    expected = recipes.fingerprint(info["recipe"], info["preset"], info["seed"], info["frame_size"], info["shadow"])
+    crossing = info["recipe"] == crossed.RECIPE
+    expected = recipes.fingerprint(
+        info["recipe"],
+        info["preset"],
+        info["seed"],
+        info["frame_size"],
+        info["shadow"],
+        crossed.facts() if crossing else "",
+    )
     if info["fingerprint"] != expected:
         raise DataError(
             f"{dataset.folder} was rendered by another version of the studio (fingerprint {info['fingerprint']}, "
             f"this one makes {expected}): render it again with `turncoat render`"
         )
+    if crossing:
+        yield from _drawn_crossed(dataset, rows)
+        return
     known = _sequences(info["preset"], info["recipe"], info["seed"])
     view = View(dataset.size, shadow=info["shadow"])
     names, instants, cameras = (dataset.column(c)[rows] for c in ("sequence", "instant", "camera"))
@@ -87,6 +100,19 @@ def _drawn(dataset: Dataset, rows: np.ndarray) -> Iterator[tuple[int, View, Stag
         for n in mine[np.lexsort((cameras[mine], instants[mine]))]:
             view.draw(staged, int(instants[n]), int(cameras[n]))
             yield int(n), view, staged, backgrounds[int(cameras[n])]
+
+
+def _drawn_crossed(dataset: Dataset, rows: np.ndarray) -> Iterator[tuple[int, View, Staged, np.ndarray]]:
+    seed, size, view = dataset.info["seed"], dataset.size, View(dataset.size)
+    known = _sequences("default", "confounded", seed)
+    names = ("sequence", "instant", "camera", "body", "wardrobe", "factor")
+    columns = [dataset.column(name)[rows].tolist() for name in names]
+    backgrounds = dataset.background(rows).transpose(0, 2, 3, 1)
+    for n, (sequence, instant, camera, body, wardrobe, factor) in enumerate(zip(*columns, strict=True)):
+        staged = instead(_staged(known[sequence], seed, size), instant, body, wardrobe, seed=seed)
+        view.shadow = factor == "shadow"
+        view.draw(staged, 0, camera % VIEWS_PER_SCENE)
+        yield n, view, staged, backgrounds[n].astype(np.float32) / np.float32(255)
 
 
 @lru_cache(maxsize=4)

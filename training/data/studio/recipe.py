@@ -27,7 +27,7 @@ STEP_S = 0.4
 #: training instants come in pairs so far apart, so that methods that learn from time see frames that are nearly the
 #: same: in everyday motion poses 0.4 s apart already differ by 107 mm, two seconds and more apart by 150
 PAIR_S = 0.12
-RECIPES = ("confounded", "decorrelated")
+RECIPES = ("confounded", "decorrelated", "crossed")
 TRAINING_SUBJECTS = ("S1", "S2", "S3", "S4", "S5")
 UNSEEN_SUBJECTS = ("S6", "S7")
 #: size of the pool of wardrobes that the decorrelated recipe draws from, beside the five training wardrobes
@@ -75,7 +75,11 @@ class Sequence:
 
 
 def wardrobe(name: str) -> Wardrobe:
-    """``w1``..``w7``: the subjects'; ``p0``..: the decorrelated pool."""
+    """``w1``..``w7``: the subjects'; ``p0``..: the decorrelated pool; ``w1+colours:w3``: as `Wardrobe.taking`."""
+    own, _, taken = name.partition("+")
+    if taken:
+        part, _, other = taken.partition(":")
+        return wardrobe(own).taking(part, wardrobe(other))
     for known in SUBJECT_WARDROBES:
         if known.name == name:
             return known
@@ -95,7 +99,10 @@ def sequence_seed(seed: int, key: str) -> list[int]:
 
 
 def plan(preset: str, recipe: str, seed: int = 0) -> tuple[list[Sequence], Preset]:
-    """All sequences in the order they are stored, and the preset's settings. Raises ConfigError on unknown names."""
+    """All sequences in the order they are stored, and the preset's settings. Raises ConfigError on unknown names.
+
+    Those of "crossed" are the ones of "confounded": `crossed.plan_poses` says which of their instants it takes.
+    """
     if preset not in PRESETS:
         raise ConfigError(f"there is no preset {preset!r}: choose one of {', '.join(PRESETS)}")
     if recipe not in RECIPES:
@@ -145,13 +152,17 @@ def _sequence(
     return Sequence(key, split, source, subject, body, clothes, action, scene)
 
 
-def fingerprint(recipe: str, preset: str, seed: int, size: int, shadow: bool) -> str:
-    """Hash of recipe, splits, wardrobes, cameras, assets and renderer version: the same on every machine."""
+def fingerprint(recipe: str, preset: str, seed: int, size: int, shadow: bool, more: str = "") -> str:
+    """Hash of recipe, splits, wardrobes, cameras, assets and renderer version: the same on every machine.
+
+    more: what else the recipe depends on.
+    """
     digest = hashlib.sha256()
     digest.update(
         f"studio {RENDERER_VERSION} {recipe} {preset} {PRESETS[preset]} {seed} {size} {shadow} "
         f"{INSTANTS} {STEP_S} {PAIR_S}".encode()
     )
+    digest.update(more.encode())
     digest.update(repr((SUBJECT_WARDROBES, random_wardrobe("p0", 0))).encode())
     for action in clips.ACTIONS:
         for split in ("train", "validation", "held-out", "unseen motion"):

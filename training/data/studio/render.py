@@ -18,11 +18,14 @@ import numpy as np
 from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.kernels.files import check_output_folder
 from turncoat.training.data.store import ShardWriter, finish_dataset, shard_is_finished
+from turncoat.training.data.studio import crossed
 from turncoat.training.data.studio import recipe as recipes
 from turncoat.training.data.studio.clips import ACTIONS
+from turncoat.training.data.studio.crossed_render import crossed_work
 from turncoat.training.data.studio.scene import SCENES, cameras, render_backgrounds
 from turncoat.training.data.studio.stage import View, stage
 from turncoat.training.data.studio.wardrobe import GARMENTS, MATERIALS
+from turncoat.training.data.studio.work import Work
 
 _SEQUENCES_PER_SHARD = 4
 VIEWS_PER_SCENE = 4
@@ -47,23 +50,25 @@ def render_dataset(
     """
     if size < 32 or size > 1024:
         raise ConfigError(f"frame size {size} was asked for: choose 32 to 1024 pixels")
-    sequences, chosen = recipes.plan(preset, recipe, seed)
-    mark = recipes.fingerprint(recipe, preset, seed, size, shadow)
+    recipes.plan(preset, recipe, seed)  # are there such names?
+    crossing = recipe == crossed.RECIPE
+    if crossing and shadow:
+        raise ConfigError("the crossed recipe has its cast shadows in frames of their own: leave --shadow out")
+    mark = recipes.fingerprint(recipe, preset, seed, size, shadow, crossed.facts() if crossing else "")
     out = Path(out)
     finished = _finished(out, mark)
     if finished:
         return finished
     out.mkdir(parents=True, exist_ok=True)
-    shards = [sequences[i : i + _SEQUENCES_PER_SHARD] for i in range(0, len(sequences), _SEQUENCES_PER_SHARD)]
-    frames_each = len(range(0, recipes.INSTANTS, chosen.stride)) * VIEWS_PER_SCENE
-    total = frames_each * len(sequences)
-    waiting = [k for k in range(len(shards)) if not shard_is_finished(out, k, fingerprint=mark)]
-    done = total - frames_each * sum(len(shards[k]) for k in waiting)
+    work = crossed_work(preset, seed, size) if crossing else _sequence_work(preset, recipe, seed, size, shadow)
+    total, shards = sum(work.frames), len(work.frames)
+    waiting = [k for k in range(shards) if not shard_is_finished(out, k, fingerprint=mark)]
+    done = total - sum(work.frames[k] for k in waiting)
     if progress:
         progress(done, total)
-    jobs = [(str(out), k, shards[k], mark, seed, size, shadow, chosen.stride) for k in waiting]
-    for k in _run(jobs, workers or len(os.sched_getaffinity(0))):
-        done += frames_each * len(shards[k])
+    jobs = [(str(out), k, mark, *work.arguments[k]) for k in waiting]
+    for k in _run(work.job, jobs, workers or len(os.sched_getaffinity(0))):
+        done += work.frames[k]
         if progress:
             progress(done, total)
     info = {
@@ -79,9 +84,24 @@ def render_dataset(
         "garments": list(GARMENTS),
         "training_subjects": list(recipes.TRAINING_SUBJECTS),
         "action_order": list(ACTIONS),
+        **work.facts,
     }
-    backgrounds = np.concatenate([backgrounds_8bit(scene, size) for scene in SCENES])
-    return finish_dataset(out, info, backgrounds, _camera_table(size), shards=len(shards), fingerprint=mark)
+    return finish_dataset(out, info, work.backgrounds, work.cameras, shards=shards, fingerprint=mark)
+
+
+def _sequence_work(preset: str, recipe: str, seed: int, size: int, shadow: bool) -> Work:
+    """Whole sequences, seen by all four cameras of their scene."""
+    sequences, chosen = recipes.plan(preset, recipe, seed)
+    shards = [sequences[i : i + _SEQUENCES_PER_SHARD] for i in range(0, len(sequences), _SEQUENCES_PER_SHARD)]
+    frames_each = len(range(0, recipes.INSTANTS, chosen.stride)) * VIEWS_PER_SCENE
+    return Work(
+        _render_shard,
+        [(shard, seed, size, shadow, chosen.stride) for shard in shards],
+        [frames_each * len(shard) for shard in shards],
+        np.concatenate([backgrounds_8bit(scene, size) for scene in SCENES]),
+        _camera_table(size),
+        {},
+    )
 
 
 def _finished(out: Path, mark: str) -> dict[str, Any] | None:
@@ -109,15 +129,15 @@ def _finished(out: Path, mark: str) -> dict[str, Any] | None:
     return info
 
 
-def _run(jobs: list[tuple], workers: int):  # type: ignore[no-untyped-def]
+def _run(render: Callable[..., int], jobs: list[tuple], workers: int):  # type: ignore[no-untyped-def]
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
-            yield _render_shard(*job)
+            yield render(*job)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_die_with_parent) as pool:
         try:
-            for future in as_completed([pool.submit(_render_shard, *job) for job in jobs]):
+            for future in as_completed([pool.submit(render, *job) for job in jobs]):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -154,7 +174,7 @@ def _camera_table(size: int) -> dict[str, Any]:
 
 
 def _render_shard(
-    out: str, shard: int, sequences: list[recipes.Sequence], mark: str, seed: int, size: int, shadow: bool, stride: int
+    out: str, shard: int, mark: str, sequences: list[recipes.Sequence], seed: int, size: int, shadow: bool, stride: int
 ) -> int:
     view = View(size, shadow=shadow)
     with ShardWriter(Path(out), shard, fingerprint=mark) as writer:
@@ -170,7 +190,7 @@ def _render_shard(
                         frame,
                         alpha,
                         view.labels,
-                        rectangle=_shadow_rectangle(view) if shadow else None,
+                        rectangle=view.shadow_rectangle() if shadow else None,
                         joints_world=staged.joints[instant],
                         sample_id=f"{sequence.key}.i{instant:02d}.c{camera}",
                         sequence=sequence.key,
@@ -190,10 +210,3 @@ def _render_shard(
                         view=SCENES.index(sequence.scene) * VIEWS_PER_SCENE + camera,
                     )
     return shard
-
-
-def _shadow_rectangle(view: View) -> tuple[int, int, int, int]:
-    assert view.darkness is not None
-    dark = (view.darkness > 1e-3) | (view.coverage > 0)
-    rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -10,6 +10,7 @@ light is white: one ambient term and the two directional lights of `LIGHTS`, the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,15 @@ from turncoat.training.data.studio.rooms import ROOMS
 
 SCENES: tuple[str, ...] = ("loft", "gym", "kitchen", "studio", "courtyard")
 UNSEEN_SCENE: str = "courtyard"
+
+CAMERAS_FOR_ALL: dict[str, tuple[int, ...]] = {
+    "loft": (0, 1, 2, 3),
+    "gym": (0, 1, 3),
+    "kitchen": (0, 1, 2, 3),
+    "studio": (0, 1, 3),
+}
+"""Cameras of the trained scenes that see the person in any scene: the gym's third would stand behind a cypress of the
+courtyard, the studio's third outside of loft and kitchen."""
 
 FOCAL = 1.5
 """Focal length in units of the frame's side."""
@@ -95,12 +105,16 @@ def cameras(scene: str, size: int) -> tuple[Camera, ...]:
     return tuple(result)
 
 
-def render_backgrounds(scene: str, size: int) -> np.ndarray:
-    """What each camera of `scene` sees without a person: (4, size, size, 3) float32 in [0, 1], as displayed."""
+def render_backgrounds(scene: str, size: int, views: Sequence[Camera] | None = None) -> np.ndarray:
+    """What each camera of `scene` sees without a person: (4, size, size, 3) float32 in [0, 1], as displayed.
+
+    views: cameras that look into it instead, (V, size, size, 3) of them; see `CAMERAS_FOR_ALL`.
+    """
     _check(scene, size)
     solids = raycast.Solids(ROOMS[scene]())
-    out = np.empty((4, size, size, 3), dtype=np.float32)
-    for i, camera in enumerate(cameras(scene, size)):
+    looking = cameras(scene, size) if views is None else views
+    out = np.empty((len(looking), size, size, 3), dtype=np.float32)
+    for i, camera in enumerate(looking):
         out[i] = _render(solids, camera, size)
     return out
 

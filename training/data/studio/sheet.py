@@ -259,7 +259,8 @@ def _draw_backgrounds(picture: Image.Image, dataset: Dataset, scenes: list[str],
         splits = np.unique(dataset.column("split")[dataset.column("scene") == scene]).tolist()
         if splits == ["unseen scene"]:
             _text(draw, end + 10, y, "never trained on", SPLIT_COLOURS["unseen scene"])
-        for view in (number for number, view in enumerate(views) if view["scene"] == scene):
+        fitting = SCENE_WIDTH // (THUMB + 4)
+        for view in [number for number, view in enumerate(views) if view["scene"] == scene][:fitting]:
             frame = Image.fromarray(np.ascontiguousarray(dataset.backgrounds[view].transpose(1, 2, 0)))
             picture.paste(frame.resize((THUMB, THUMB), Image.Resampling.BICUBIC), (x, y + 20))
             x += THUMB + 4

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from turncoat.training.data.studio import motion, raster
-from turncoat.training.data.studio.body import Body, load_body, skin, vertex_normals
+from turncoat.training.data.studio.body import load_body, skin, vertex_normals
 from turncoat.training.data.studio.recipe import Sequence, instant_times, sequence_seed, wardrobe
 from turncoat.training.data.studio.scene import AMBIENT, LIGHTS, Camera, cameras
 from turncoat.training.data.studio.wardrobe import Dressed, dress
@@ -25,7 +25,11 @@ _SWAY = 0.22
 
 @dataclass(frozen=True)
 class Staged:
-    """A placed sequence. ``vertices`` (T, n, 3) float32 world mm, ``joints`` (T, 17, 3) float32 world mm."""
+    """A placed sequence. ``vertices`` (T, n, 3) float32 world mm, ``joints`` (T, 17, 3) float32 world mm.
+
+    How it got there, to put somebody else in its place: ``turn`` (3, 3) about the vertical, then bone ``rotation``
+    (T, 31, 3, 3) and ``heads`` (T, 31, 3) mm, then ``offset`` (T, 3) mm.
+    """
 
     sequence: Sequence
     dressed: Dressed
@@ -33,20 +37,29 @@ class Staged:
     vertices: np.ndarray
     joints: np.ndarray
     cameras: tuple[Camera, ...]
+    turn: np.ndarray
+    rotation: np.ndarray
+    heads: np.ndarray
+    offset: np.ndarray
 
 
-@lru_cache(maxsize=32)
-def _dressed(body: str, clothes: str) -> Dressed:
+@lru_cache(maxsize=64)
+def dressed_as(body: str, clothes: str) -> Dressed:
+    """A body in a wardrobe, by their names."""
     return dress(load_body(body), wardrobe(clothes))
 
 
 def stage(sequence: Sequence, seed: int, size: int) -> Staged:
     """The sequence with feet on the floor, turned and placed once, wholly inside all four pictures."""
-    dressed = _dressed(sequence.body, sequence.wardrobe)
-    return place(sequence, dressed, *_movement(sequence, seed), size=size)
+    dressed = dressed_as(sequence.body, sequence.wardrobe)
+    return place(sequence, dressed, *movement(sequence, seed), size=size)
 
 
-def _movement(sequence: Sequence, seed: int) -> tuple[motion.Movement, float, np.ndarray]:
+def movement(sequence: Sequence, seed: int) -> tuple[motion.Movement, float, np.ndarray]:
+    """How the sequence's body moves, its yaw (radians) and its place on the floor (2,) mm.
+
+    What is drawn does not depend on the body: all bodies hold their limbs alike.
+    """
     rng = np.random.default_rng(sequence_seed(seed, sequence.key))
     yaw = float(rng.uniform(0, 2 * np.pi))
     centre = rng.uniform(-PLACE_MM, PLACE_MM, 2)
@@ -59,7 +72,7 @@ def _movement(sequence: Sequence, seed: int) -> tuple[motion.Movement, float, np
 def place(
     sequence: Sequence, dressed: Dressed, moved: motion.Movement, yaw: float, centre: np.ndarray, *, size: int
 ) -> Staged:
-    """Any dressed body in a movement (the ``crossed`` set changes one of the two).
+    """A dressed body in a movement.
 
     Where somebody would leave a picture, place and roaming are reduced; if that is not enough, as for people lying
     towards a camera, the sequence is turned until it fits.
@@ -71,18 +84,11 @@ def place(
     vertices = np.empty((len(root), len(dressed.vertices), 3), np.float32)
     for attempt, free in enumerate((1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0)):
         if attempt in (0, 3, 4, 5, 6):
-            rotation, heads = _turned(body, moved, root, motion.yaw_matrix(yaw + np.pi / 5 * max(attempt - 2, 0)))
-            small = rotation.astype(np.float32)
+            turn = motion.yaw_matrix(yaw + np.pi / 5 * max(attempt - 2, 0))
+            rotation = turn @ moved.rotation
+            heads = motion.place_bones(body, rotation, root @ turn.T)
             for t in range(len(root)):
-                shift = heads[t] - np.einsum("jik,jk->ji", rotation[t], body.head)
-                skin(
-                    dressed.vertices,
-                    body.rig.weight_bone,
-                    body.rig.weight,
-                    small[t],
-                    shift.astype(np.float32),
-                    vertices[t],
-                )
+                skin_dressed(dressed, rotation[t], heads[t], vertices[t])
             shown = vertices[:, dressed.used].astype(float)
             low, middle = shown[..., 1].min(1), (shown.min(1) + shown.max(1))[:, [0, 2]] / 2
             floor = np.minimum(low, np.quantile(low, 0.1)) if moved.flying else low
@@ -90,15 +96,22 @@ def place(
         offset[:, 1] = -floor
         offset[:, [0, 2]] = centre * free - middle.mean(0) - (1 - free) * (middle - middle.mean(0))
         placed = vertices + offset[:, None].astype(np.float32)
-        if all(inside_frame(placed, dressed.used, *_projection(camera), np.float32(size)) for camera in views):
+        if all(inside_picture(placed, dressed, camera, size) for camera in views):
             break
     joints = body.joints(rotation, heads) + offset[:, None]
-    return Staged(sequence, dressed, moved, placed, joints.astype(np.float32), views)
+    return Staged(sequence, dressed, moved, placed, joints.astype(np.float32), views, turn, rotation, heads, offset)
 
 
-def _turned(body: Body, moved: motion.Movement, root: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rotation = turn @ moved.rotation
-    return rotation, motion.place_bones(body, rotation, root @ turn.T)
+def skin_dressed(dressed: Dressed, rotation: np.ndarray, heads: np.ndarray, out: np.ndarray) -> None:
+    """Pose one instant: bone rotation (31, 3, 3) and heads (31, 3) mm, float64 -> out (n, 3) float32 mm."""
+    rig = dressed.body.rig
+    shift = heads - np.einsum("jik,jk->ji", rotation, dressed.body.head)
+    skin(dressed.vertices, rig.weight_bone, rig.weight, rotation.astype(np.float32), shift.astype(np.float32), out)
+
+
+def inside_picture(vertices: np.ndarray, dressed: Dressed, camera: Camera, size: int) -> bool:
+    """Whether all that is shown of posed vertices (T, n, 3) world mm is a pixel or more inside the camera's picture."""
+    return bool(inside_frame(vertices, dressed.used, *_projection(camera), np.float32(size)))
 
 
 def _projection(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -153,15 +166,16 @@ class View:
         self.labels = np.zeros((size, size), np.uint8)
         self.bounds = np.zeros(4, np.int64)
         self._lights, self._ambient = LIGHTS.astype(np.float32), np.float32(AMBIENT)
-        self._normals_of: tuple[int, int] | None = None
+        self._normals_of: tuple[Staged, int] | None = None
 
     def draw(self, staged: Staged, instant: int, camera: int) -> None:
         d = staged.dressed
         vertices = staged.vertices[instant]
-        if self._normals_of != (id(staged), instant):
+        last = self._normals_of
+        if last is None or last[0] is not staged or last[1] != instant:
             self.normals = np.empty_like(vertices)
             vertex_normals(vertices, d.triangles, self.normals)
-            self._normals_of = (id(staged), instant)
+            self._normals_of = (staged, instant)
         points, depth = np.empty((len(vertices), 2), np.float32), np.empty(len(vertices), np.float32)
         view = _projection(staged.cameras[camera])
         _project(vertices, *view, np.float32(raster.SUPERSAMPLING), points, depth)
@@ -206,6 +220,13 @@ class View:
         alpha = np.zeros((self.size, self.size), np.uint8)
         raster.compose_pixels(self.shading, self.coverage, colours, lit, self.bounds, alpha, frame)
         return frame, alpha
+
+    def shadow_rectangle(self) -> tuple[int, int, int, int]:
+        """(x0, y0, x1, y1) pixels around all that differs from the background, the cast shadow included."""
+        assert self.darkness is not None
+        dark = (self.darkness > 1e-3) | (self.coverage > 0)
+        rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
     def depth(self) -> np.ndarray:
         """(h, w) float32 mm along the optical axis: the nearest sample of each pixel; inf on the background."""

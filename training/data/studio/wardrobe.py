@@ -33,6 +33,22 @@ MATERIALS = ("skin", "hair", "shirt", "shirt_pattern", "bottoms", "bottoms_patte
 #: the materials that are clothes: all that the colour attack may touch
 GARMENTS = ("shirt", "shirt_pattern", "bottoms", "bottoms_pattern", "shoes")
 PATTERNS = ("plain", "hoops", "stripes", "checks", "dots", "yoke", "side stripe")
+#: what one wardrobe may take from another: colours and patterns of the garments, colours of the person, and the cut
+PARTS = {
+    "colours": (*GARMENTS, "shirt_cut", "bottoms_cut"),
+    "skin": ("skin", "hair", "eyes"),
+    "shape": (
+        "sleeve",
+        "leg",
+        "boot",
+        "neckline",
+        "skirt",
+        "long_hair",
+        "hairline",
+        "loose_shirt_mm",
+        "loose_bottoms_mm",
+    ),
+}
 Colour = tuple[float, float, float]
 
 
@@ -76,12 +92,10 @@ class Wardrobe:
         """(8, 3) float32, in the order of MATERIALS."""
         return np.array([getattr(self, m) for m in MATERIALS], np.float32)
 
-    def with_style_of(self, other: Wardrobe) -> Wardrobe:
-        """This cut in the other's garment colours and patterns."""
-        style = {m: getattr(other, m) for m in GARMENTS}
-        return replace(
-            self, name=f"{self.name}/{other.name}", shirt_cut=other.shirt_cut, bottoms_cut=other.bottoms_cut, **style
-        )
+    def taking(self, part: str, other: Wardrobe) -> Wardrobe:
+        """This wardrobe with one of `PARTS` of the other's, named like "w1+colours:w3"."""
+        taken = {field: getattr(other, field) for field in PARTS[part]}
+        return replace(self, name=f"{self.name}+{part}:{other.name}", **taken)
 
     def parameters(self) -> np.ndarray:
         """(13,) float32 for the shader: lengths, then (kind, period, share) of the two patterns."""

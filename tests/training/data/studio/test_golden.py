@@ -11,6 +11,8 @@ from turncoat.training.data.studio.stage import View, stage
 
 VERSION = 3
 SEGMENTS = "22fc9b99f8e4e308"
+#: of the default preset at 128 pixels
+FINGERPRINTS = {"confounded": "fe43c3e3974978444a31071c3e80be8d", "decorrelated": "ea6411822438185a5cc7d54cae7a4d42"}
 #: mean of the frame's 8-bit values, share of the frame that the person covers, x and y of the right wrist in world mm
 FRAMES = {
     "train.S1.walking.000": (132.0238, 0.0476, -45.4282, 964.3644),
@@ -44,6 +46,11 @@ def segment_table() -> str:
 
 def test_the_version_is_the_one_these_values_were_taken_at():
     assert recipes.RENDERER_VERSION == VERSION
+
+
+def test_fingerprints_are_those_of_the_version():
+    found = {recipe: recipes.fingerprint(recipe, "default", 0, 128, False) for recipe in FINGERPRINTS}
+    assert found == FINGERPRINTS
 
 
 def test_splits_are_those_of_the_version():

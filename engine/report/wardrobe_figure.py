@@ -1,0 +1,217 @@
+"""The pictures of wardrobe tests: spread over each factor, what kind of error, how often, which joints and actions."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from turncoat.engine.analysis.intervals import Interval
+from turncoat.engine.analysis.wardrobe.result import BODIES, HEADLINE, WardrobeTest
+from turncoat.engine.analysis.wardrobe.spread import KINDS
+from turncoat.engine.report.figure_files import INK, QUIET, new_figure, plain_axes, save_figure
+from turncoat.engine.report.palette import network_colours, network_marks
+from turncoat.kernels.errors import ConfigError
+from turncoat.kernels.skeleton import JOINTS
+
+SHORT = {
+    "colours": "colours and\npattern",
+    "shape": "cut, hair",
+    "skin": "skin and hair\ncolours",
+    "body": "body",
+    "subject": "whole\nperson",
+    "background": "background",
+    "shadow": "cast\nshadow",
+}
+"""Factors as an axis names them."""
+_KIND_NAMES = dict(zip(KINDS, ("MPJPE", "N-MPJPE", "PA-MPJPE"), strict=True))
+_WIDTH = 9.2
+
+
+def draw_wardrobe(results: Sequence[WardrobeTest], folder: Path) -> list[Path]:
+    """Write wardrobe.png, .pdf, .svg and wardrobe_parts.png, .pdf, .svg of one or several networks.
+
+    Raises:
+        ConfigError: there is no result, or the results are of different groups of actions.
+    """
+    _check(results)
+    return [
+        *save_figure(_overview(results), folder, "wardrobe"),
+        *save_figure(_parts(results), folder, "wardrobe_parts"),
+    ]
+
+
+def _overview(results: Sequence[WardrobeTest]) -> Any:
+    figure = new_figure(_WIDTH, 6.9)
+    grid = figure.add_gridspec(2, 2, left=0.075, right=0.985, top=0.86, bottom=0.085, hspace=0.42, wspace=0.2,
+                               height_ratios=(1.25, 1))  # fmt: skip
+    _head(figure, results, "How far a network's error moves when one thing changes and pose and camera do not")
+    axes = figure.add_subplot(grid[0, :])
+    factors = [factor for factor in SHORT if all(factor in each.factors for each in results)]
+    _bars(axes, results, factors, lambda each, factor: each[factor].mpjpe_mm, lambda each, _: each.noise.mpjpe_mm.value)
+    _seen_and_unseen(axes, results, factors)
+    axes.set_xticks(range(len(factors)), [SHORT[factor] for factor in factors], fontsize=9)
+    axes.set_ylabel("spread, mm (MPJPE)", fontsize=9)
+    _legend(axes, results, factors)
+    kinds = figure.add_subplot(grid[1, 0])
+    _bars(
+        kinds,
+        results,
+        list(KINDS),
+        lambda each, kind: getattr(each[HEADLINE], kind),
+        lambda each, kind: getattr(each.noise, kind).value,
+    )
+    kinds.set_xticks(range(len(KINDS)), [_KIND_NAMES[kind] for kind in KINDS], fontsize=9)
+    kinds.set_title("Colours and pattern: kinds of error", fontsize=9.5, loc="left", color=INK)
+    kinds.set_ylabel("spread, mm", fontsize=9)
+    _how_often(figure.add_subplot(grid[1, 1]), results)
+    return figure
+
+
+def _how_often(axes: Any, results: Sequence[WardrobeTest]) -> None:
+    thresholds = list(results[0].settings.thresholds_mm)
+    _bars(
+        axes,
+        results,
+        thresholds,
+        lambda each, limit: each[HEADLINE].grows[limit].change.scaled(100),
+        lambda each, limit: 100 * each.noise.grows[limit].change.value,
+    )
+    for place, left, width, each in _places(results, len(thresholds)):
+        worst = each[HEADLINE].grows[thresholds[place]].any.value
+        axes.plot([left, left + width], [100 * worst] * 2, color=_colours(results)[each.name], linewidth=1.4)
+        axes.plot([left + width / 2] * 2, [100 * each[HEADLINE].grows[thresholds[place]].change.value, 100 * worst],
+                  color=_colours(results)[each.name], linewidth=0.6, linestyle=":")  # fmt: skip
+    axes.set_xticks(range(len(thresholds)), [f"by more than\n{limit:g} mm" for limit in thresholds], fontsize=9)
+    levels = results[0][HEADLINE].levels
+    axes.set_title(f"Error grows: with one change (bar), with some of {levels} (line)", fontsize=9.5, loc="left",
+                   color=INK)  # fmt: skip
+    axes.set_ylabel("share, %", fontsize=9)
+    axes.set_ylim(bottom=0)
+
+
+def _parts(results: Sequence[WardrobeTest]) -> Any:
+    figure = new_figure(_WIDTH, 4.9)
+    grid = figure.add_gridspec(1, 2, left=0.125, right=0.985, top=0.8, bottom=0.12, wspace=0.33)
+    _head(figure, results, "Spread over colours and pattern, in parts")
+    colours, marks = _colours(results), network_marks([each.name for each in results])
+    joints = sorted(set().union(*(each.joints for each in results)))
+    axes = figure.add_subplot(grid[0, 0])
+    for each in results:
+        places = [joints.index(joint) for joint in each.joints]
+        style = {"color": colours[each.name], "linestyle": "none"}
+        axes.plot(each[HEADLINE].joints_mm, places, marks[each.name], markersize=5, label=each.name, **style)
+        axes.plot(each.noise.joints_mm, places, "|", markersize=7, markeredgewidth=1.4, **style)
+    _rows(axes, [JOINTS[joint].replace("_", " ") for joint in joints], "spread, mm, of each joint")
+    actions = sorted({action for each in results for action in each[HEADLINE].actions})
+    axes = figure.add_subplot(grid[0, 1])
+    for number, each in enumerate(results):
+        shift = 0.16 * (number - (len(results) - 1) / 2)
+        for action, found in each[HEADLINE].actions.items():
+            place = actions.index(action) + shift
+            axes.plot([found.value], [place], marks[each.name], color=colours[each.name], markersize=5)
+            if found.known:
+                axes.plot([found.low, found.high], [place] * 2, color=colours[each.name], linewidth=1)
+            axes.plot([each.noise.actions[action].value], [place], "|", color=colours[each.name], markersize=7,
+                      markeredgewidth=1.4)  # fmt: skip
+    _rows(axes, [action.replace("_", " ") for action in actions], "spread, mm (MPJPE), of each action; 95 %")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="upper right", ncols=len(results), frameon=False,
+                  fontsize=9, bbox_to_anchor=(0.99, 0.885))  # fmt: skip
+    return figure
+
+
+def _rows(axes: Any, names: Sequence[str], title: str) -> None:
+    plain_axes(axes)
+    axes.grid(axis="x", color="#e6e6e6", linewidth=0.5)
+    axes.set_yticks(range(len(names)), names, fontsize=8.5)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(title, fontsize=9)
+
+
+def _bars(
+    axes: Any,
+    results: Sequence[WardrobeTest],
+    groups: Sequence[Any],
+    value: Callable[[WardrobeTest, Any], Interval],
+    floor: Callable[[WardrobeTest, Any], float],
+) -> None:
+    """A bar a network in every group, its interval, and a black line as high as the noise."""
+    plain_axes(axes)
+    colours = _colours(results)
+    for place, left, width, each in _places(results, len(groups)):
+        found, noise = value(each, groups[place]), floor(each, groups[place])
+        middle = left + width / 2
+        axes.bar(middle, found.value, width, color=colours[each.name], alpha=0.85, linewidth=0)
+        if found.known:
+            axes.plot([middle] * 2, [found.low, found.high], color=INK, linewidth=1)
+        axes.plot([left, left + width], [noise] * 2, color="black", linewidth=1.6, solid_capstyle="butt")
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.55, len(groups) - 0.45)
+    axes.set_ylim(bottom=0)
+
+
+def _seen_and_unseen(axes: Any, results: Sequence[WardrobeTest], factors: Sequence[str]) -> None:
+    for place, left, width, each in _places(results, len(factors)):
+        spread = each[factors[place]]
+        if spread.seen is not None and spread.unseen is not None:
+            for found, face, share in ((spread.seen, INK, 0.28), (spread.unseen, "white", 0.72)):
+                axes.plot([left + share * width], [found.mpjpe_mm.value], "o", markersize=3.6, markerfacecolor=face,
+                          markeredgecolor=INK, markeredgewidth=0.8)  # fmt: skip
+        if factors[place] in BODIES:
+            axes.plot([left, left + width], [spread.truth_moves_mm] * 2, color=QUIET, linewidth=1.2, linestyle="--")
+
+
+def _legend(axes: Any, results: Sequence[WardrobeTest], factors: Sequence[str]) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    colours = _colours(results)
+    entries: list[Any] = [Patch(facecolor=colours[each.name], alpha=0.85, label=each.name) for each in results]
+    dot = {"color": INK, "marker": "o", "markersize": 4, "linestyle": "none", "markeredgewidth": 0.8}
+    entries += [
+        Line2D([], [], **dot, label="levels seen in training"),
+        Line2D([], [], **dot, markerfacecolor="white", label="unseen levels"),
+        Line2D([], [], color="black", linewidth=1.6, label="floor: one grey level of noise"),
+    ]
+    if set(factors) & set(BODIES):
+        entries.append(Line2D([], [], color=QUIET, linewidth=1.2, linestyle="--", label="who sees no body"))
+    columns = 1 if len(entries) <= 8 else 2
+    axes.legend(handles=entries, frameon=False, fontsize=8.5, loc="upper right", ncols=columns)
+
+
+def _places(results: Sequence[WardrobeTest], groups: int) -> list[tuple[int, float, float, WardrobeTest]]:
+    """(number of the group, left edge, width, result) of every bar."""
+    width = min(0.8 / len(results), 0.34)
+    start = -width * len(results) / 2
+    return [(n, n + start + k * width, width * 0.94, each) for n in range(groups) for k, each in enumerate(results)]
+
+
+def _head(figure: Any, results: Sequence[WardrobeTest], title: str) -> None:
+    height = figure.get_size_inches()[1]
+    figure.text(0.012, 1 - 0.1 / height, title, fontsize=12, fontweight="bold", color=INK, va="top")
+    first = results[0]
+    known = [f"{each.name} {_mm(each.of_anchors(each.anchors.error_mm))}" for each in results]
+    moves = [f"{each.name} {_mm(each.of_anchors(each.anchors.apart_mm))}" for each in results]
+    nothing = _mm(first.of_anchors(first.anchors.mean_pose_mm))
+    poses = int((first.anchors.group == first.settings.group).sum())
+    lines = [
+        f"{poses} {first.settings.group} poses. Against the truth, unchanged: {', '.join(known)}; the mean pose "
+        f"{nothing} mm.",
+        f"Between predictions of different sequences: {', '.join(moves)} mm. Thin lines: 95 %.",
+    ]
+    for number, line in enumerate(lines):
+        figure.text(0.012, 1 - (0.38 + 0.19 * number) / height, line, fontsize=8.8, color=QUIET, va="top")
+
+
+def _mm(found: Interval) -> str:
+    return f"{found.value:.0f}" if math.isfinite(found.value) else "–"
+
+
+def _colours(results: Sequence[WardrobeTest]) -> dict[str, str]:
+    return network_colours([each.name for each in results])
+
+
+def _check(results: Sequence[WardrobeTest]) -> None:
+    if not results or len({each.settings.group for each in results}) != 1:
+        groups = ", ".join(each.settings.group for each in results) or "none"
+        raise ConfigError(f"Wardrobe tests of the groups {groups} were given; draw results of one group together.")
