@@ -31,8 +31,8 @@ class Output:
         self._console = self.notes if as_json else Console(highlight=False)
 
     def show(self, *renderables: RenderableType) -> None:
-        """Print sentences or rich tables for a person."""
-        self._console.print(*renderables)
+        """Print sentences or rich tables for a person; brackets in sentences are brackets, not markup."""
+        self._console.print(*(Text(one) if isinstance(one, str) else one for one in renderables))
 
     @property
     def width(self) -> int:
@@ -41,7 +41,7 @@ class Output:
 
     def warn(self, sentence: str) -> None:
         """Print a warning on standard error, above a bar if one is shown."""
-        self.notes.print(f"warning: {sentence}", style="yellow")
+        self.notes.print(Text(f"warning: {sentence}"), style="yellow")
 
     def finish(self, document: Any) -> None:
         """Print the JSON document if it was asked for. Call once, last."""

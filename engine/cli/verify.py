@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from turncoat.engine.cli.output import Output
 from turncoat.kernels.errors import ConfigError
@@ -81,7 +82,7 @@ def verify(
         for setting, facts in (verdict.attack or {}).items():
             output.show("  " + attack_sentence(setting, facts))
         for reason in verdict.reasons:
-            output.show(f"  [red]failed[/red] {reason}")
+            output.show(Text.assemble("  ", ("failed", "red"), f" {reason}"))
     output.show(LEGEND)
     for name, missing in here.items():
         if missing:
