@@ -168,5 +168,5 @@ def test_shipped_weights_are_small_whole_and_described(name):
     card = json.loads(path.with_suffix(".json").read_text())
     assert path.stat().st_size <= 12_000_000 and card["file"]["sha256"] == net.weights_hash
     assert (net.statistics is not None) == net.has_decoder  # of appearance codes that can be painted
-        assert card["training"]["command"] and card["evaluation"]["splits"]["held-out"]
+    assert card["training"]["command"] and card["evaluation"]["splits"]["held-out"]
     assert card["parameters"]["without_regressor"] <= 4_000_000
