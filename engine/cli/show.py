@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,9 @@ def show(
         Path | None, typer.Option(help="The run's dataset, or folder of pictures, if it was moved.")
     ] = None,
     weights: Annotated[str | None, typer.Option(help="The run's generator, if its weights were moved.")] = None,
+    rerun: Annotated[
+        Path | None, typer.Option(help="Also write the attack over its iterations, FILE.rrd for the Rerun viewer.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
     """Show an attacked frame: clean, repainted, attacked, the difference, three 3D poses from two sides, numbers.
@@ -46,9 +49,34 @@ def show(
     if out is None:
         file.parent.mkdir(exist_ok=True)
     draw_sample(opened, found, sources, file)
+    if rerun is not None:
+        _film(opened, found, sources, rerun)
+        output.show(f"Over its iterations: {rerun}")
     table = Table(title=f"{found.row['sample_id']}, {found.row['setting']}", title_justify="left", show_header=False)
     for what, value in numbers_of(found):
         table.add_row(what, value)
     output.show(table)
     output.show(f"Picture: {file}")
-    output.finish({"run": str(run), "picture": str(file), **found.facts()})
+    films = {} if rerun is None else {"rerun": str(rerun)}
+    output.finish({"run": str(run), "picture": str(file), **films, **found.facts()})
+
+
+def _film(run: Any, found: Any, sources: Any, file: Path) -> None:
+    """Attack the frame again, looking at it on the way, and write that."""
+    from turncoat.engine.attack.film import film_attack
+    from turncoat.engine.attack.settings import AttackSettings
+    from turncoat.engine.report.rerun_log import write_rerun
+    from turncoat.engine.sweep.networks import pair_of
+    from turncoat.kernels.errors import ConfigError
+
+    if file.suffix.lower() != ".rrd":
+        raise ConfigError(f'The film {file} ends in "{file.suffix}"; choose a name that ends in .rrd.')
+    info, name = run.info, str(found.row["setting"])
+    alone = info["target"]["weights_hash"] == info["generator"]["weights_hash"]
+    settings = AttackSettings.load(None, info["settings"] | {"attacks": [name]})
+    pair, _ = pair_of(sources.generator, None if alone else info["target"]["path"], settings)
+    step_size = (info["attacks"].get(name) or {}).get("step_size")
+    if step_size is None:
+        raise ConfigError(f"{name} has no steps to show; choose paper, free, natural or a budget of codes.")
+    film = film_attack(pair, sources.dataset, found.row, name, float(step_size), settings)
+    write_rerun(film, file, f"{found.row['sample_id']} {name}")
