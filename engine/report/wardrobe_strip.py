@@ -15,7 +15,7 @@ from turncoat.kernels.errors import ConfigError
 from turncoat.kernels.skeleton import BONES, JOINTS
 from turncoat.training.data import Dataset
 
-_CELL, _LEFT, _HEAD, _CAPTION = 1.12, 0.95, 0.85, 0.36  # inches
+_CELL, _LEFT, _HEAD, _CAPTION = 1.12, 0.95, 1.08, 0.36  # inches
 _TURN_DEG = 38.0
 
 
@@ -71,6 +71,11 @@ def _strip(results: Sequence[WardrobeTest], dataset: Dataset, pose: int, shown: 
     figure = new_figure(width, height)
     title = "One pose, one thing changed at a time"
     figure.text(0.1 / width, 1 - 0.08 / height, title, fontsize=11.5, fontweight="bold", color=INK, va="top")
+    below = (
+        f"{first.anchors.key[pose]}, in the middle of the spreads over colours; of each factor the level that moves most. "
+        "Moved: the error, from the unchanged frame's."
+    )
+    figure.text(0.1 / width, 1 - 0.36 / height, below, fontsize=7.8, color=QUIET, va="top")
     frames = dataset.read(first.rows[shown]).transpose(0, 2, 3, 1)
     names, levels = dataset.column("factor")[first.rows[shown]], dataset.column("level")[first.rows[shown]]
     colours = network_colours([each.name for each in results])
@@ -79,8 +84,8 @@ def _strip(results: Sequence[WardrobeTest], dataset: Dataset, pose: int, shown: 
         left = _LEFT + column * _CELL
         axes = _cell(figure, left, _HEAD, width, height)
         axes.imshow(picture, interpolation="nearest")
-        name = SHORT.get(str(names[column]), "unchanged").replace("\n", " ")
-        words = f"{name}\n{levels[column]}" if levels[column] else name
+        words = SHORT.get(str(names[column]), "unchanged")
+        words += f"\n{levels[column]}" if levels[column] else ""
         figure.text((left + 0.04) / width, 1 - (_HEAD - 0.04) / height, words, fontsize=7.6, color=INK, va="bottom")
     for number, each in enumerate(results):
         top = _HEAD + _CELL + 0.1 + number * row
