@@ -92,7 +92,7 @@ def _how_often(axes: Any, results: Sequence[WardrobeTest]) -> None:
                   markeredgewidth=0.7)  # fmt: skip
     axes.set_xticks(range(len(limits)), [f"by more than\n{limit:g} mm" for limit in limits], fontsize=9)
     words = (
-        f"Colours and pattern: error grows with a change (bar), with\nsome of {results[0][HEADLINE].levels} (line); "
+        f"Colours and pattern: error grows with a change (bar),\nwith some of {results[0][HEADLINE].levels} (line); "
     )
     axes.set_title(words + "it falls as far with a change (triangle)", fontsize=9.5, loc="left", color=INK)
     axes.set_ylabel("share, %", fontsize=9)
@@ -108,7 +108,7 @@ def _parts(results: Sequence[WardrobeTest]) -> Any:
     axes = figure.add_subplot(grid[0, 0])
     for each in results:
         places = [joints.index(joint) for joint in each.joints]
-        style = {"color": colours[each.name], "linestyle": "none"}
+        style: dict[str, Any] = {"color": colours[each.name], "linestyle": "none"}
         axes.plot(each[HEADLINE].joints_mm, places, marks[each.name], markersize=5, label=each.name, **style)
         axes.plot(each.noise.joints_mm, places, "|", markersize=7, markeredgewidth=1.4, **style)
     _rows(axes, [JOINTS[joint].replace("_", " ") for joint in joints], "spread, mm, of each joint")
@@ -186,7 +186,7 @@ def _legend_entries(results: Sequence[WardrobeTest]) -> list[Any]:
 
     colours = _colours(results)
     entries: list[Any] = [Patch(facecolor=colours[each.name], alpha=0.85, label=each.name) for each in results]
-    dot = {"color": INK, "marker": "o", "markersize": 4, "linestyle": "none", "markeredgewidth": 0.8}
+    dot: dict[str, Any] = {"color": INK, "marker": "o", "markersize": 4, "linestyle": "none", "markeredgewidth": 0.8}
     entries += [
         Line2D([], [], color="black", linewidth=1.6, label="floor: one grey level of noise"),
         Line2D([], [], **dot, label="levels seen in training"),
