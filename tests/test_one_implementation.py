@@ -18,6 +18,9 @@ CALLERS = {
     "engine/attack/joints.py": {"pose_error"},  # bones of a target that has not all of them
     "engine/attack/measure.py": {"pose_error"},  # admission, verification, what runs record
     "engine/attack/pictures.py": {"recompose"},  # what a report shows
+    "engine/analysis/wardrobe/measure.py": {"pose_error"},
+    "engine/analysis/wardrobe/pairs.py": {"pose_error"},
+    "engine/report/wardrobe_strip.py": {"pose_error"},
     "engine/attack/pixels.py": {"pose_error"},
     "engine/attack/similarity.py": {"resample"},
     "engine/attack/verified.py": {"pose_error"},

@@ -24,7 +24,7 @@ SHORT = {
 }
 """Factors as an axis names them."""
 _KIND_NAMES = dict(zip(KINDS, ("MPJPE", "N-MPJPE", "PA-MPJPE"), strict=True))
-_WIDTH = 9.2
+_WIDTH, _LEGEND_COLUMNS = 9.2, 6
 
 
 def draw_wardrobe(results: Sequence[WardrobeTest], folder: Path) -> list[Path]:
@@ -41,17 +41,24 @@ def draw_wardrobe(results: Sequence[WardrobeTest], folder: Path) -> list[Path]:
 
 
 def _overview(results: Sequence[WardrobeTest]) -> Any:
-    figure = new_figure(_WIDTH, 6.9)
-    grid = figure.add_gridspec(2, 2, left=0.075, right=0.985, top=0.86, bottom=0.085, hspace=0.42, wspace=0.2,
-                               height_ratios=(1.25, 1))  # fmt: skip
+    entries = _legend_entries(results)
+    rows = -(-len(entries) // _LEGEND_COLUMNS)
+    height = 7.0 + 0.2 * rows
+    figure = new_figure(_WIDTH, height)
+    grid = figure.add_gridspec(2, 2, left=0.075, right=0.985, top=1 - (0.92 + 0.2 * rows) / height, bottom=0.6 / height,
+                               hspace=0.42, wspace=0.2, height_ratios=(1.25, 1))  # fmt: skip
     _head(figure, results, "How far a network's error moves when one thing changes and pose and camera do not")
+    figure.legend(handles=entries, frameon=False, fontsize=8.8, loc="upper left", ncols=_LEGEND_COLUMNS,
+                  bbox_to_anchor=(0.004, 1 - 0.72 / height), columnspacing=1.3, handlelength=1.7)  # fmt: skip
     axes = figure.add_subplot(grid[0, :])
-    factors = [factor for factor in SHORT if all(factor in each.factors for each in results)]
-    _bars(axes, results, factors, lambda each, factor: each[factor].mpjpe_mm, lambda each, _: each.noise.mpjpe_mm.value)
-    _seen_and_unseen(axes, results, factors)
+    factors = _factors(results)
+    tops = _bars(
+        axes, results, factors, lambda each, factor: each[factor].mpjpe_mm, lambda each, _: each.noise.mpjpe_mm.value
+    )
+    tops += _seen_and_unseen(axes, results, factors)
+    axes.set_ylim(0, 1.06 * max(tops))
     axes.set_xticks(range(len(factors)), [SHORT[factor] for factor in factors], fontsize=9)
     axes.set_ylabel("spread, mm (MPJPE)", fontsize=9)
-    _legend(axes, results, factors)
     kinds = figure.add_subplot(grid[1, 0])
     _bars(
         kinds,
@@ -68,37 +75,40 @@ def _overview(results: Sequence[WardrobeTest]) -> Any:
 
 
 def _how_often(axes: Any, results: Sequence[WardrobeTest]) -> None:
-    thresholds = list(results[0].settings.thresholds_mm)
+    limits, colours = list(results[0].settings.thresholds_mm), _colours(results)
     _bars(
         axes,
         results,
-        thresholds,
+        limits,
         lambda each, limit: each[HEADLINE].grows[limit].change.scaled(100),
         lambda each, limit: 100 * each.noise.grows[limit].change.value,
     )
-    for place, left, width, each in _places(results, len(thresholds)):
-        worst = each[HEADLINE].grows[thresholds[place]].any.value
-        axes.plot([left, left + width], [100 * worst] * 2, color=_colours(results)[each.name], linewidth=1.4)
-        axes.plot([left + width / 2] * 2, [100 * each[HEADLINE].grows[thresholds[place]].change.value, 100 * worst],
-                  color=_colours(results)[each.name], linewidth=0.6, linestyle=":")  # fmt: skip
-    axes.set_xticks(range(len(thresholds)), [f"by more than\n{limit:g} mm" for limit in thresholds], fontsize=9)
-    levels = results[0][HEADLINE].levels
-    axes.set_title(f"Error grows: with one change (bar), with some of {levels} (line)", fontsize=9.5, loc="left",
-                   color=INK)  # fmt: skip
+    for place, left, width, each in _places(results, len(limits)):
+        shares = each[HEADLINE].grows[limits[place]]
+        change, worst, falls = (100 * one.value for one in (shares.change, shares.any, shares.falls))
+        axes.plot([left, left + width], [worst] * 2, color=colours[each.name], linewidth=1.6)
+        axes.plot([left + width / 2] * 2, [change, worst], color=colours[each.name], linewidth=0.6, linestyle=":")
+        axes.plot([left + width / 2], [falls], "v", markersize=4.5, color="white", markeredgecolor=INK,
+                  markeredgewidth=0.7)  # fmt: skip
+    axes.set_xticks(range(len(limits)), [f"by more than\n{limit:g} mm" for limit in limits], fontsize=9)
+    words = (
+        f"Colours and pattern: error grows with a change (bar),\nwith some of {results[0][HEADLINE].levels} (line); "
+    )
+    axes.set_title(words + "it falls as far with a change (triangle)", fontsize=9.5, loc="left", color=INK)
     axes.set_ylabel("share, %", fontsize=9)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 103)
 
 
 def _parts(results: Sequence[WardrobeTest]) -> Any:
     figure = new_figure(_WIDTH, 4.9)
-    grid = figure.add_gridspec(1, 2, left=0.125, right=0.985, top=0.8, bottom=0.12, wspace=0.33)
+    grid = figure.add_gridspec(1, 2, left=0.125, right=0.985, top=0.8, bottom=0.15, wspace=0.33)
     _head(figure, results, "Spread over colours and pattern, in parts")
     colours, marks = _colours(results), network_marks([each.name for each in results])
     joints = sorted(set().union(*(each.joints for each in results)))
     axes = figure.add_subplot(grid[0, 0])
     for each in results:
         places = [joints.index(joint) for joint in each.joints]
-        style = {"color": colours[each.name], "linestyle": "none"}
+        style: dict[str, Any] = {"color": colours[each.name], "linestyle": "none"}
         axes.plot(each[HEADLINE].joints_mm, places, marks[each.name], markersize=5, label=each.name, **style)
         axes.plot(each.noise.joints_mm, places, "|", markersize=7, markeredgewidth=1.4, **style)
     _rows(axes, [JOINTS[joint].replace("_", " ") for joint in joints], "spread, mm, of each joint")
@@ -113,7 +123,8 @@ def _parts(results: Sequence[WardrobeTest]) -> Any:
                 axes.plot([found.low, found.high], [place] * 2, color=colours[each.name], linewidth=1)
             axes.plot([each.noise.actions[action].value], [place], "|", color=colours[each.name], markersize=7,
                       markeredgewidth=1.4)  # fmt: skip
-    _rows(axes, [action.replace("_", " ") for action in actions], "spread, mm (MPJPE), of each action; 95 %")
+    words = "spread, mm (MPJPE), of each action;\nno interval from fewer than three recordings"
+    _rows(axes, [action.replace("_", " ") for action in actions], words)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="upper right", ncols=len(results), frameon=False,
                   fontsize=9, bbox_to_anchor=(0.99, 0.885))  # fmt: skip
     return figure
@@ -134,10 +145,10 @@ def _bars(
     groups: Sequence[Any],
     value: Callable[[WardrobeTest, Any], Interval],
     floor: Callable[[WardrobeTest, Any], float],
-) -> None:
-    """A bar a network in every group, its interval, and a black line as high as the noise."""
+) -> list[float]:
+    """A bar a network in every group, its interval, and a black line as high as the noise; how high they reach."""
     plain_axes(axes)
-    colours = _colours(results)
+    colours, tops = _colours(results), []
     for place, left, width, each in _places(results, len(groups)):
         found, noise = value(each, groups[place]), floor(each, groups[place])
         middle = left + width / 2
@@ -145,38 +156,49 @@ def _bars(
         if found.known:
             axes.plot([middle] * 2, [found.low, found.high], color=INK, linewidth=1)
         axes.plot([left, left + width], [noise] * 2, color="black", linewidth=1.6, solid_capstyle="butt")
+        tops.append(max(found.value, noise, found.high if found.known else 0))
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.55, len(groups) - 0.45)
     axes.set_ylim(bottom=0)
+    return tops
 
 
-def _seen_and_unseen(axes: Any, results: Sequence[WardrobeTest], factors: Sequence[str]) -> None:
+def _seen_and_unseen(axes: Any, results: Sequence[WardrobeTest], factors: Sequence[str]) -> list[float]:
+    """Marks of the two where there are both, and what somebody has who sees no body; how high they reach."""
+    tops = []
     for place, left, width, each in _places(results, len(factors)):
         spread = each[factors[place]]
-        if spread.seen is not None and spread.unseen is not None:
-            for found, face, share in ((spread.seen, INK, 0.28), (spread.unseen, "white", 0.72)):
-                axes.plot([left + share * width], [found.mpjpe_mm.value], "o", markersize=3.6, markerfacecolor=face,
-                          markeredgecolor=INK, markeredgewidth=0.8)  # fmt: skip
-        if factors[place] in BODIES:
-            axes.plot([left, left + width], [spread.truth_moves_mm] * 2, color=QUIET, linewidth=1.2, linestyle="--")
+        for part, face, share in ((spread.seen, INK, 0.3), (spread.unseen, "white", 0.7)):
+            if spread.seen is None or spread.unseen is None or part is None:
+                continue
+            value, at = part.mpjpe_mm.value, left + share * width
+            tops.append(value)
+            axes.plot([at], [value], "o", markersize=4, markerfacecolor=face, markeredgecolor=INK, markeredgewidth=0.8)
+            if factors[place] in BODIES:
+                half = 0.17 * width
+                axes.plot([at - half, at + half], [part.truth_moves_mm] * 2, color=INK, linewidth=1.1, linestyle=":")
+    return tops
 
 
-def _legend(axes: Any, results: Sequence[WardrobeTest], factors: Sequence[str]) -> None:
+def _legend_entries(results: Sequence[WardrobeTest]) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     colours = _colours(results)
     entries: list[Any] = [Patch(facecolor=colours[each.name], alpha=0.85, label=each.name) for each in results]
-    dot = {"color": INK, "marker": "o", "markersize": 4, "linestyle": "none", "markeredgewidth": 0.8}
+    dot: dict[str, Any] = {"color": INK, "marker": "o", "markersize": 4, "linestyle": "none", "markeredgewidth": 0.8}
     entries += [
+        Line2D([], [], color="black", linewidth=1.6, label="floor: one grey level of noise"),
         Line2D([], [], **dot, label="levels seen in training"),
         Line2D([], [], **dot, markerfacecolor="white", label="unseen levels"),
-        Line2D([], [], color="black", linewidth=1.6, label="floor: one grey level of noise"),
     ]
-    if set(factors) & set(BODIES):
-        entries.append(Line2D([], [], color=QUIET, linewidth=1.2, linestyle="--", label="who sees no body"))
-    columns = 1 if len(entries) <= 8 else 2
-    axes.legend(handles=entries, frameon=False, fontsize=8.5, loc="upper right", ncols=columns)
+    if set(_factors(results)) & set(BODIES):
+        entries.append(Line2D([], [], color=INK, linewidth=1.1, linestyle=":", label="one pose for all bodies"))
+    return entries
+
+
+def _factors(results: Sequence[WardrobeTest]) -> list[str]:
+    return [factor for factor in SHORT if all(factor in each.factors for each in results)]
 
 
 def _places(results: Sequence[WardrobeTest], groups: int) -> list[tuple[int, float, float, WardrobeTest]]:

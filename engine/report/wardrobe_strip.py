@@ -12,10 +12,11 @@ from turncoat.engine.report.palette import network_colours
 from turncoat.engine.report.skeletons import view
 from turncoat.engine.report.wardrobe_figure import SHORT
 from turncoat.kernels.errors import ConfigError
+from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.skeleton import BONES, JOINTS
 from turncoat.training.data import Dataset
 
-_CELL, _LEFT, _HEAD, _CAPTION = 1.12, 0.95, 0.85, 0.36  # inches
+_CELL, _LEFT, _HEAD, _CAPTION = 1.12, 0.95, 1.08, 0.36  # inches
 _TURN_DEG = 38.0
 
 
@@ -71,6 +72,11 @@ def _strip(results: Sequence[WardrobeTest], dataset: Dataset, pose: int, shown: 
     figure = new_figure(width, height)
     title = "One pose, one thing changed at a time"
     figure.text(0.1 / width, 1 - 0.08 / height, title, fontsize=11.5, fontweight="bold", color=INK, va="top")
+    below = (
+        f"{first.anchors.key[pose]}, in the middle of the spreads over colours; of each factor the level that moves "
+        "most. Moved: the error, from the unchanged frame's."
+    )
+    figure.text(0.1 / width, 1 - 0.36 / height, below, fontsize=7.8, color=QUIET, va="top")
     frames = dataset.read(first.rows[shown]).transpose(0, 2, 3, 1)
     names, levels = dataset.column("factor")[first.rows[shown]], dataset.column("level")[first.rows[shown]]
     colours = network_colours([each.name for each in results])
@@ -79,8 +85,8 @@ def _strip(results: Sequence[WardrobeTest], dataset: Dataset, pose: int, shown: 
         left = _LEFT + column * _CELL
         axes = _cell(figure, left, _HEAD, width, height)
         axes.imshow(picture, interpolation="nearest")
-        name = SHORT.get(str(names[column]), "unchanged").replace("\n", " ")
-        words = f"{name}\n{levels[column]}" if levels[column] else name
+        words = SHORT.get(str(names[column]), "unchanged")
+        words += f"\n{levels[column]}" if levels[column] else ""
         figure.text((left + 0.04) / width, 1 - (_HEAD - 0.04) / height, words, fontsize=7.6, color=INK, va="bottom")
     for number, each in enumerate(results):
         top = _HEAD + _CELL + 0.1 + number * row
@@ -90,7 +96,7 @@ def _strip(results: Sequence[WardrobeTest], dataset: Dataset, pose: int, shown: 
         figure.text(0.1 / width, middle - 0.2 / height, "turned by 38°;\ngrey: truth", fontsize=6.8, color=QUIET,
                     va="top")  # fmt: skip
         moved = {int(place): float(value) for place, value in zip(each.places, each.pairs.mpjpe, strict=True)}
-        error = np.linalg.norm(each.poses[shown] - each.truth[shown], axis=2).mean(axis=1)
+        error = mpjpe(each.poses[shown], each.truth[shown])
         flat = [(_on_all(each, poses[shown]) @ turned.T)[..., :2] for poses in (each.truth, each.poses)]
         low, high = (np.nanpercentile(np.concatenate(flat), q, axis=(0, 1)) for q in (0, 100))
         centre, half = (low + high) / 2, 0.54 * float((high - low).max())

@@ -36,7 +36,7 @@ def compare_wardrobe(a: WardrobeTest, b: WardrobeTest, *, relative: bool = False
             ]
             unit = "ratio"
         columns = {name: getattr(a.anchors, name)[a.of[keep]] for name in ("sequence", "motion_id")}
-        difference = paired_difference(*spreads, clusters_of(columns))
+        difference = paired_difference(spreads[0], spreads[1], clusters_of(columns))
         label = f"spread over {WORDS.get(factor, factor)}, {b.name} minus {a.name}"
         found.append(Number(f"{factor}_difference", label, difference, unit, exactly(0.0), "no difference"))
     return found

@@ -55,7 +55,7 @@ def apart(poses: np.ndarray, sequence: np.ndarray) -> np.ndarray:
     found = np.full(len(poses), np.nan)
     for n, pose in enumerate(poses):
         others = poses[sequence != sequence[n]]
-        distance = np.linalg.norm(others - pose, axis=2).mean(axis=1)
+        distance = mpjpe(others, np.broadcast_to(pose, others.shape))
         if np.isfinite(distance).any():
             found[n] = np.nanmean(distance)
     return found
@@ -67,5 +67,5 @@ def mean_pose_errors(truth: np.ndarray, sequence: np.ndarray) -> np.ndarray:
     for n, pose in enumerate(truth):
         others = truth[sequence != sequence[n]]
         if len(others):
-            found[n] = np.linalg.norm(others.mean(axis=0) - pose, axis=1).mean()
+            found[n] = mpjpe(others.mean(axis=0, keepdims=True), pose[None])[0]
     return found

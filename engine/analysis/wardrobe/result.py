@@ -9,7 +9,7 @@ from turncoat.engine.analysis.intervals import Interval, bootstrap_mean, cluster
 from turncoat.engine.analysis.number import Number
 from turncoat.engine.analysis.wardrobe.pairs import Pairs
 from turncoat.engine.analysis.wardrobe.settings import WardrobeSettings
-from turncoat.engine.analysis.wardrobe.spread import KINDS, Part, Spread
+from turncoat.engine.analysis.wardrobe.spread import KINDS, Part, Shares, Spread
 
 NOISE = "noise"
 NOISE_NAME = "one grey level of noise"
@@ -111,40 +111,47 @@ class WardrobeTest:
 
     def _of_factor(self, factor: str) -> list[Number]:
         spread, noise, words = self[factor], self.noise, WORDS.get(factor, factor)
-        note = _no_body(spread) if factor in BODIES else ""
 
         def beside(key: str, label: str, one: Interval, null: Interval, unit: str = "mm", note: str = "") -> Number:
             return Number(f"{factor}_{key}", label, one, unit, null, NOISE_NAME, note)
 
-        found = [
-            beside(
-                kind,
-                f"spread over {words}{after}",
-                getattr(spread, kind),
-                getattr(noise, kind),
-                note=note if kind == "mpjpe_mm" else "",
-            )
-            for kind, after in _METRICS.items()
-        ]
-        for key, part in (("seen", spread.seen), ("unseen", spread.unseen)):
-            if part is not None:
-                note = _no_body(part) if factor in BODIES else ""
-                label = f"spread over {words}, {key} in training"
-                found.append(beside(f"{key}_mpjpe_mm", label, part.mpjpe_mm, noise.mpjpe_mm, note=note))
+        found = []
+        for kind, after in _METRICS.items():
+            note = _no_body(spread) if factor in BODIES and not after else ""
+            label = f"spread over {words}{after}"
+            found.append(beside(kind, label, getattr(spread, kind), getattr(noise, kind), note=note))
         label = f"spread over {words}, as part of that between poses"
         found.append(beside("of_poses", label, spread.of_poses, noise.of_poses, "ratio"))
+        label = f"growth of the error with {words}"
+        found.append(beside("growth_mm", label, spread.growth_mm, noise.growth_mm))
         for threshold, shares in spread.grows.items():
+            key, far = f"grows_{threshold:g}mm", f"error grows by more than {threshold:g} mm"
             floor = noise.grows[threshold]
-            far = f"error grows by more than {threshold:g} mm"
-            key = f"grows_{threshold:g}mm"
-            fallen = shares.falls.value
-            note = f"It falls by as much in {100 * fallen:.1f} % of the changes."
-            found.append(beside(key, f"{words}: {far}", shares.change, floor.change, "share", note))
+            found.append(beside(key, f"{words}: {far}", shares.change, floor.change, "share", _falls(shares)))
             if factor == HEADLINE:
                 note = f"The worst of {spread.levels} levels; of {noise.levels} for the noise."
                 found.append(beside(f"any_{key}", f"some {words}: {far}", shares.any, floor.any, "share", note))
                 found.append(beside(f"mean_{key}", f"all {words}: {far} on average", shares.mean, floor.mean, "share"))
+        for side, part in (("seen", spread.seen), ("unseen", spread.unseen)):
+            if part is not None:
+                found += self._of_part(factor, side, part)
         return found
+
+    def _of_part(self, factor: str, side: str, part: Part) -> list[Number]:
+        """Of the levels that training shows, or of the others."""
+        noise, words = self.noise, f"{WORDS.get(factor, factor)}, {side} in training"
+        note = _no_body(part) if factor in BODIES else ""
+        parts = [
+            ("mpjpe_mm", f"spread over {words}", part.mpjpe_mm, noise.mpjpe_mm, "mm", note),
+            ("growth_mm", f"growth of the error with {words}", part.growth_mm, noise.growth_mm, "mm", ""),
+        ]
+        for threshold, shares in part.grows.items():
+            label, null = f"{words}: error grows by more than {threshold:g} mm", noise.grows[threshold].change
+            parts.append((f"grows_{threshold:g}mm", label, shares.change, null, "share", _falls(shares)))
+        return [
+            Number(f"{factor}_{side}_{key}", label, one, unit, null, NOISE_NAME, note)
+            for key, label, one, null, unit, note in parts
+        ]
 
     def _of_group(self, group: str) -> list[Number]:
         mine = self.spreads[group]
@@ -180,6 +187,10 @@ class WardrobeTest:
             },
             "numbers": {number.key: number.facts() for number in self.numbers()},
         }
+
+
+def _falls(shares: Shares) -> str:
+    return f"It falls by as much with {100 * shares.falls.value:.1f} % of the changes."
 
 
 def _no_body(part: Part) -> str:

@@ -1,6 +1,6 @@
 """The spread of a network over one factor: means over pairs with intervals, shares, and parts of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -115,8 +115,9 @@ class Beside:
     clusters: Clusters
 
     def of(self, keep: np.ndarray) -> "Beside":
-        columns = (self.pose, self.level, self.seen, self.action, self.subject, self.apart)
-        return Beside(*(values[keep] for values in columns), self.clusters[keep])
+        """Those that `keep` (mask or places) names."""
+        columns = ("pose", "level", "seen", "action", "subject", "apart", "clusters")
+        return replace(self, **{name: getattr(self, name)[keep] for name in columns})
 
 
 def measure_spread(factor: str, pairs: Pairs, beside: Beside, thresholds_mm: tuple[float, ...]) -> Spread:

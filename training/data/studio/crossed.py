@@ -8,13 +8,16 @@ each factor. Poses are spread evenly over actions, subjects and cameras.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
 from turncoat.training.data.studio import clips
 from turncoat.training.data.studio import recipe as recipes
-from turncoat.training.data.studio.scene import CAMERAS_FOR_ALL, UNSEEN_SCENE
+from turncoat.training.data.studio.scene import CAMERAS_FOR_ALL, UNSEEN_SCENE, cameras
 
+#: raise when this recipe alone would give other bytes
+VERSION = 1
 RECIPE = "crossed"
 SPLIT = "crossed"
 ANCHOR = "anchor"
@@ -44,7 +47,8 @@ class Pose:
 @dataclass(frozen=True)
 class Level:
     """What one frame of a base pose shows. ``seen``: training with the recipe ``confounded`` shows this body, scene or
-    part of a wardrobe, though not this combination of them.
+    part of a wardrobe, though not this combination of them. ``picture``: the camera of ``scene`` whose picture stands
+    behind the person; None: the scene as the pose's own camera sees it from where it stands.
     """
 
     factor: str
@@ -54,6 +58,7 @@ class Level:
     body: str
     wardrobe: str
     scene: str
+    picture: int | None = None
     shadow: bool = False
 
 
@@ -87,8 +92,8 @@ def _pose(sequence: recipes.Sequence, k: int, turn: int, seed: int) -> Pose:
     quarters = [random.permutation(length) + q * length for q in range(_QUARTERS)]
     own = np.roll(quarters[k % _QUARTERS], -(k // _QUARTERS))
     others = [instant for q in range(1, _QUARTERS) for instant in quarters[(k + q) % _QUARTERS]]
-    cameras = CAMERAS_FOR_ALL[sequence.scene]
-    return Pose(sequence, cameras[turn % len(cameras)], tuple(int(instant) for instant in (*own, *others)))
+    free = CAMERAS_FOR_ALL[sequence.scene]
+    return Pose(sequence, free[turn % len(free)], tuple(int(instant) for instant in (*own, *others)))
 
 
 def levels(pose: Pose, seed: int = 0) -> list[Level]:
@@ -113,11 +118,23 @@ def levels(pose: Pose, seed: int = 0) -> list[Level]:
         replace(dressed("subject", f"b{number}", f"w{number}", f"S{number}", seen), subject=f"S{number}")
         for number, seen in others
     ]
-    rooms = [(scene, True) for scene in CAMERAS_FOR_ALL if scene != of.scene] + [(UNSEEN_SCENE, False)]
-    found += [replace(anchor, factor="background", name=scene, seen=seen, scene=scene) for scene, seen in rooms]
+    for scene in [scene for scene in CAMERAS_FOR_ALL if scene != of.scene]:
+        at = _nearest(scene, of.scene, pose.camera)
+        found.append(replace(anchor, factor="background", name=f"{scene} c{at}", scene=scene, picture=at))
+    rooms = [scene for scene in (*CAMERAS_FOR_ALL, UNSEEN_SCENE) if scene != of.scene]
+    found += [replace(anchor, factor="background", name=scene, seen=False, scene=scene) for scene in rooms]
     return [*found, replace(anchor, factor="shadow", name="cast", seen=False, shadow=True)]
 
 
+@cache
+def _nearest(scene: str, other: str, camera: int) -> int:
+    """The camera of a scene that looks most nearly the way in which a camera of another scene does."""
+    size = recipes.FRAME_SIZE
+    direction = cameras(other, size)[camera].rotation[2]
+    return int(np.argmax([each.rotation[2] @ direction for each in cameras(scene, size)]))
+
+
 def facts() -> str:
-    """All that the recipe depends on besides what every recipe does, for the fingerprint."""
-    return f"{FACTORS} {NEW_COLOURS} {_NEW_FIRST} {_NEW} {POSES} {_QUARTERS} {CAMERAS_FOR_ALL}"
+    """All that the recipe depends on besides what every recipe does, for the fingerprint: its plan, in short."""
+    some = plan_poses("demo")[:: len(recipes.TRAINING_SUBJECTS) + 1]
+    return f"{VERSION} {POSES} {[(pose, levels(pose)) for pose in some]}"

@@ -2,8 +2,9 @@
 
 What a factor does not touch is the same to the last bit: bone rotations, joints and placing are the anchor's own,
 unless the body is another. Another body holds its limbs alike, with its pelvis over the same point of the floor and
-its lowest point as high above it. Another room is seen from the camera that stands where it stood; the light on people
-is the same in all rooms.
+its lowest point as high above it. Another room is seen from the camera that stands where it stood, or it is a picture
+that training shows, of the room's own camera that looks most nearly the same way; the light on people is the same in
+all rooms.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from turncoat.training.data.studio.work import Work
 
 _POSES_PER_SHARD = 8
 _VIEWS_PER_SCENE = 4
-Seen = tuple[str, int, str]
-"""Scene whose camera it is, number of the camera there, scene that it looks into."""
+Seen = tuple[str, int, str, int | None]
+"""Scene whose camera it is, number of the camera there, scene behind the person, and the camera of that scene whose
+picture it is; None: as the camera itself sees it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,26 +115,28 @@ def crossed_work(preset: str, seed: int, size: int) -> Work:
     poses = plan_poses(preset, seed)
     shards = [poses[i : i + _POSES_PER_SHARD] for i in range(0, len(poses), _POSES_PER_SHARD)]
     views = list(dict.fromkeys(seen for pose in poses for seen in _seen(pose, seed)))
-    views.sort(key=lambda seen: (SCENES.index(seen[2]), SCENES.index(seen[0]), seen[1]))
+    views.sort(key=lambda seen: (SCENES.index(seen[2]), seen[3] is None, SCENES.index(seen[0]), seen[1]))
     pictures = np.empty((len(views), size, size, 3), np.uint8)
     for room in SCENES:
-        mine = [n for n, seen in enumerate(views) if seen[2] == room]
-        looking = [cameras(views[n][0], size)[views[n][1]] for n in mine]
-        if mine:
-            pictures[mine] = (render_backgrounds(room, size, looking) * np.float32(255) + np.float32(0.5)).astype(
-                np.uint8
-            )
-    of = [cameras(scene, size)[number] for scene, number, _ in views]
+        looking = [(room, seen[3]) if seen[3] is not None else seen[:2] for seen in views if seen[2] == room]
+        different = list(dict.fromkeys(looking))
+        if different:
+            rendered = render_backgrounds(room, size, [cameras(scene, size)[number] for scene, number in different])
+            rendered = (rendered * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+            mine = [n for n, seen in enumerate(views) if seen[2] == room]
+            pictures[mine] = rendered[[different.index(each) for each in looking]]
+    of = [cameras(scene, size)[number] for scene, number, _, _ in views]
     table = {
-        "scene": [room for _, _, room in views],
-        "camera": [camera_number(scene, number) for scene, number, _ in views],
+        "scene": [room for _, _, room, _ in views],
+        "camera": [camera_number(scene, number) for scene, number, _, _ in views],
         "rotation": np.stack([camera.rotation for camera in of]),
         "translation": np.stack([camera.translation for camera in of]),
         "intrinsics": np.stack([camera.intrinsics for camera in of]),
     }
+    place = {seen: n for n, seen in enumerate(views)}
     arguments = []
     for shard in shards:
-        needed = {seen: views.index(seen) for pose in shard for seen in _seen(pose, seed)}
+        needed = {seen: place[seen] for pose in shard for seen in _seen(pose, seed)}
         arguments.append((shard, seed, size, needed, {n: pictures[n] for n in needed.values()}))
     frames = [sum(len(levels(pose, seed)) for pose in shard) for shard in shards]
     return Work(render_shard, arguments, frames, pictures, table, {"factors": list(FACTORS)})
@@ -144,8 +148,8 @@ def camera_number(scene: str, number: int) -> int:
 
 
 def _seen(pose: Pose, seed: int) -> list[Seen]:
-    rooms = dict.fromkeys(level.scene for level in levels(pose, seed))
-    return [(pose.sequence.scene, pose.camera, room) for room in rooms]
+    rooms = dict.fromkeys((level.scene, level.picture) for level in levels(pose, seed))
+    return [(pose.sequence.scene, pose.camera, *room) for room in rooms]
 
 
 def render_shard(
@@ -164,7 +168,7 @@ def render_shard(
         for pose in poses:
             acted = cast(pose, seed, size)
             for level in acted.levels:
-                number = views[pose.sequence.scene, pose.camera, level.scene]
+                number = views[pose.sequence.scene, pose.camera, level.scene, level.picture]
                 staged = acted.drawn(view, level)
                 background = pictures[number].astype(np.float32) / np.float32(255)
                 frame, alpha = view.picture(staged.dressed.wardrobe.colours(), background)

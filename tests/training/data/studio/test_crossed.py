@@ -12,7 +12,7 @@ from turncoat.training.data.index import LOCATION_COLUMNS, SAMPLE_COLUMNS
 from turncoat.training.data.studio import crossed, crossed_render
 from turncoat.training.data.studio import recipe as recipes
 from turncoat.training.data.studio.render import backgrounds_8bit, render_dataset
-from turncoat.training.data.studio.scene import CAMERAS_FOR_ALL
+from turncoat.training.data.studio.scene import CAMERAS_FOR_ALL, SCENES, cameras
 from turncoat.training.data.studio.stage import View, inside_picture, stage
 from turncoat.training.data.studio.wardrobe import PARTS, Wardrobe
 
@@ -79,7 +79,7 @@ def test_each_level_changes_its_own_part_and_no_other():
     assert count == {
         ("colours", True): 4, ("colours", False): 4, ("shape", True): 4, ("shape", False): 2, ("skin", True): 4,
         ("skin", False): 2, ("body", True): 4, ("body", False): 2, ("subject", True): 4, ("subject", False): 2,
-        ("background", True): 3, ("background", False): 1, ("shadow", False): 1,
+        ("background", True): 3, ("background", False): 4, ("shadow", False): 1,
     }  # fmt: skip
     for level in others:
         worn = recipes.wardrobe(level.wardrobe)
@@ -115,7 +115,7 @@ def test_an_anchor_is_the_frame_of_the_confounded_recipe(small):
 def test_joints_and_camera_are_the_anchors_own_wherever_the_body_is(small):
     dataset, _ = small
     anchors, rows = pairs(dataset, "colours", "shape", "skin", "background", "shadow")
-    assert len(rows) == 2 * 25
+    assert len(rows) == 2 * 28
     assert (dataset.joints_world(rows) == dataset.joints_world(anchors)).all()
     assert (dataset.pose(rows) == dataset.pose(anchors)).all()
     anchors, rows = pairs(dataset, *crossed.FACTORS)
@@ -178,6 +178,22 @@ def test_a_room_and_a_shadow_leave_the_person_alone(small):
             assert (a[outside] != b[outside]).mean() > 0.5
 
 
+def test_a_room_is_a_picture_of_training_or_what_the_own_camera_sees_of_it(small):
+    """The first are seen: their bytes are those of the room's own camera that looks nearly the same way."""
+    dataset, _ = small
+    for row in dataset.select(factor="background", seen=True):
+        scene, camera = dataset.column("level")[row].split(" c")
+        assert dataset.column("scene")[row] == scene
+        assert (dataset.background([row])[0].transpose(1, 2, 0) == backgrounds_8bit(scene, SIZE)[int(camera)]).all()
+        own = cameras(scene, SIZE)[int(camera)].rotation[2] @ dataset.rotation([row])[0, 2]
+        assert own > np.cos(np.deg2rad(55))
+    trained = np.concatenate([backgrounds_8bit(scene, SIZE) for scene in SCENES])
+    for row in dataset.select(factor="background", seen=False):
+        assert dataset.column("level")[row] == dataset.column("scene")[row]
+        seen = dataset.background([row])[0].transpose(1, 2, 0)
+        assert not (trained == seen).all(axis=(1, 2, 3)).any()
+
+
 def test_everybody_is_wholly_in_the_picture():
     acted = crossed_render.cast(few("demo")[0], 0, SIZE)
     assert len(acted.staged) > 20
@@ -227,14 +243,14 @@ def test_an_interrupted_rendering_resumes_to_the_same_bytes(small, monkeypatch, 
     counted = []
     resumed = render(tmp_path / "cut", size=32, progress=lambda done, total: counted.append((done, total)))
     whole = render(tmp_path / "whole", size=32)
-    assert counted == [(38, 76), (76, 76)] and resumed["bytes_hash"] == whole["bytes_hash"]
+    assert counted == [(41, 82), (82, 82)] and resumed["bytes_hash"] == whole["bytes_hash"]
 
 
 def test_what_belongs_to_crossed_sets_is_only_there(small, rendered):
     dataset, info = small
     assert info["recipe"] == "crossed" and info["factors"] == list(crossed.FACTORS)
-    assert info["splits"] == {"crossed": len(dataset)} and len(dataset) == 2 * 38
-    assert set(dataset.select(factor="background", seen=False)) == set(dataset.select(level="courtyard"))
+    assert info["splits"] == {"crossed": len(dataset)} and len(dataset) == 2 * 41
+    assert set(dataset.select(level="courtyard")) < set(dataset.select(factor="background", seen=False))
     other, _ = rendered
     assert list(other.index.columns) == [*SAMPLE_COLUMNS, *LOCATION_COLUMNS]
     with pytest.raises(DataError, match='no index column "factor"'):

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from turncoat.training.data.studio import clips
+from turncoat.training.data.studio import clips, crossed, crossed_render
 from turncoat.training.data.studio import recipe as recipes
 from turncoat.training.data.studio.render import backgrounds_8bit
 from turncoat.training.data.studio.stage import View, stage
@@ -21,6 +21,16 @@ FRAMES = {
     "unseen-subject.S6.dance.000": (111.5757, 0.0494, -38.6763, 1627.879),
     "unseen-scene.S4.roll.000": (131.7783, 0.0342, 148.0686, 396.1726),
 }
+#: of the recipe crossed: its own version, its plan, and values of frames as above
+CROSSED_VERSION = 1
+CROSSED_PLAN = "b85ada008833447d"
+CROSSED_FRAMES = {
+    ("anchor", ""): (123.7178, 0.0657, 161.3143, 980.9613),
+    ("colours", "w6"): (123.462, 0.0657, 161.3143, 980.9613),
+    ("shape", "w2"): (123.9365, 0.069, 161.3143, 980.9613),
+    ("body", "b6"): (124.7373, 0.0487, 210.6066, 878.6477),
+    ("shadow", "cast"): (123.0072, 0.0657, 161.3143, 980.9613),
+}
 
 
 def look(key: str) -> tuple[float, float, float, float]:
@@ -30,6 +40,21 @@ def look(key: str) -> tuple[float, float, float, float]:
     background = backgrounds_8bit(sequence.scene, 64)[2].astype(np.float32) / np.float32(255)
     frame, alpha = view.picture(staged.dressed.wardrobe.colours(), background)
     wrist = staged.joints[10, 16]
+    return float(frame.mean()), float(alpha.mean() / 255), float(wrist[0]), float(wrist[1])
+
+
+def crossed_plan() -> str:
+    plan = [(pose, crossed.levels(pose)) for pose in crossed.plan_poses("default")]
+    return hashlib.sha256(repr(plan).encode()).hexdigest()[:16]
+
+
+def look_crossed(factor: str, name: str) -> tuple[float, float, float, float]:
+    """Of the first base pose, in front of grey."""
+    acted, view = crossed_render.cast(crossed.plan_poses("default")[0], 0, 64), View(64)
+    level = next(each for each in acted.levels if (each.factor, each.name) == (factor, name))
+    staged = acted.drawn(view, level)
+    frame, alpha = view.picture(staged.dressed.wardrobe.colours(), np.full((64, 64, 3), 0.5, np.float32))
+    wrist = staged.joints[0, 16]
     return float(frame.mean()), float(alpha.mean() / 255), float(wrist[0]), float(wrist[1])
 
 
@@ -62,5 +87,12 @@ def test_pictures_and_poses_are_those_of_the_version():
         assert np.allclose(look(key), expected, rtol=0, atol=(0.05, 5e-4, 0.5, 0.5)), key
 
 
+def test_the_crossed_recipe_is_that_of_its_version():
+    assert crossed.VERSION == CROSSED_VERSION and crossed_plan() == CROSSED_PLAN
+    for level, expected in CROSSED_FRAMES.items():
+        assert np.allclose(look_crossed(*level), expected, rtol=0, atol=(0.05, 5e-4, 0.5, 0.5)), level
+
+
 if __name__ == "__main__":  # print the values of the present version
     print(segment_table(), {key: tuple(round(v, 4) for v in look(key)) for key in FRAMES})
+    print(crossed_plan(), {key: tuple(round(v, 4) for v in look_crossed(*key)) for key in CROSSED_FRAMES})
