@@ -11,7 +11,8 @@ from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.training.data import open_dataset
 
 MANY = CLOTHES.stop - CLOTHES.start
-SETTINGS = ChannelSettings(pairs=12, ladder=(MANY, 200, 500, 600 - MANY))
+FEW = 15  # the rest of the clothes are of parts that nobody sees, or differ no more than poses
+SETTINGS = ChannelSettings(pairs=12, ladder=(FEW, 200, 500, 600 - MANY))
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +46,11 @@ def test_the_other_pairs_are_one_person_elsewhere(bodies):
 
 def test_with_a_full_leak_the_pose_code_brings_all_clothes_and_few_channels_do_it(leaking):
     assert leaking.at("random", 600, "clothes_share").value == pytest.approx(1, abs=0.01)
-    assert leaking.at("highest", MANY, "clothes_share").value > 0.9
-    assert leaking.at("highest", MANY, "pose_share").value < 0.5
-    assert leaking.at("lowest", 600 - MANY, "pose_share").value > 0.5
+    assert leaking.at("highest", FEW, "clothes_share").value > 0.8
+    assert leaking.at("highest", FEW, "pose_share").value < 0.1
     assert leaking.at("lowest", 600 - MANY, "clothes_share").value < 0.1
+    assert leaking.at("lowest", 600 - MANY, "pose_share").value > 0.3
+    assert leaking.at("highest", FEW, "outline_share").value < 0.1
     assert leaking.lead["clothes"].value > 0.3
     assert leaking.lead["separation"].value > 0.1
 
