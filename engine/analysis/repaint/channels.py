@@ -71,11 +71,12 @@ class ChannelSettings(Settings):
 class Film:
     """Pictures of one pair, uint8: A and B as they are and repainted (B in A's place), and what lies between.
 
-    subjects, sample_ids: of A and B. strips: order -> (len(ladder), 3, H, W).
+    subjects, sample_ids: of A and B. boxes: (2, 4) x0, y0, x1, y1 pixels, where they are in their inputs. strips: order -> (len(ladder), 3, H, W).
     """
 
     subjects: tuple[str, str]
     sample_ids: tuple[str, str]
+    boxes: np.ndarray
     inputs: np.ndarray
     repainted: np.ndarray
     strips: dict[Order, np.ndarray]
@@ -394,6 +395,7 @@ def _film(
     return Film(
         subjects=(subjects[0], subjects[1]),
         sample_ids=(ids[0], ids[1]),
+        boxes=dataset.person_box(rows),
         inputs=np.stack([exchange.a.frames[place], exchange.b.frames[place]]),
         repainted=np.stack([own.shown[place], end.shown[place]]),
         strips={order: np.stack([each.shown[place] for each in of]) for order, of in looks.items()},

@@ -52,11 +52,12 @@ class SwapPictures:
     """The grid: row i has the pose of subject i, column j the appearance of subject j; all uint8.
 
     inputs: (S, 3, H, W). children: (S, S, 3, H, W), the parents' own repaintings on the diagonal. subjects: (S,) names.
-    sample_ids: of the inputs.
+    sample_ids: of the inputs. boxes: (S, 4) x0, y0, x1, y1 pixels, where their people are.
     """
 
     subjects: tuple[str, ...]
     sample_ids: tuple[str, ...]
+    boxes: np.ndarray
     inputs: np.ndarray
     children: np.ndarray
 
@@ -293,7 +294,8 @@ def _grid(painter: Painter, dataset: Dataset, seen: Seen, subject: np.ndarray, s
             column.append(frames)
     children = np.stack([np.concatenate(column) for column in columns], axis=1)
     ids = tuple(dataset.column("sample_id")[some.rows].astype(str).tolist())
-    return SwapPictures(tuple(subject[chosen].tolist()), ids, some.frames, children)
+    boxes = dataset.person_box(some.rows)
+    return SwapPictures(tuple(subject[chosen].tolist()), ids, boxes, some.frames, children)
 
 
 def shown_places(dataset: Dataset, rows: np.ndarray, subject: np.ndarray, most: int) -> np.ndarray:

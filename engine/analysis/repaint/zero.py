@@ -59,18 +59,22 @@ class ZeroSettings(Settings):
 
     split: str = "held-out"
     group: str | None = "everyday"
-    frames: int = Field(default=300, ge=4)
-    train: int = Field(default=400, ge=4)
+    frames: int = Field(default=250, ge=4)
+    train: int = Field(default=350, ge=4)
     shown: int = Field(default=5, ge=2)
     batch: int = Field(default=50, ge=1)
 
 
 @dataclass(frozen=True)
 class ZeroPictures:
-    """One subject a column; rows: the input, and its repaintings from the codes `CODES`. All uint8 (S, 3, H, W)."""
+    """Subjects as they are, and painted from each of `CODES`: uint8 (S, 3, H, W).
+
+    boxes: (S, 4) x0, y0, x1, y1 pixels, where the people are.
+    """
 
     subjects: tuple[str, ...]
     sample_ids: tuple[str, ...]
+    boxes: np.ndarray
     inputs: np.ndarray
     painted: dict[str, np.ndarray]
 
@@ -348,7 +352,8 @@ def _grid(
         for name, code in codes.items()
     }
     ids = tuple(dataset.column("sample_id")[some.rows].astype(str).tolist())
-    return ZeroPictures(tuple(subject[chosen].tolist()), ids, some.frames, painted)
+    boxes = dataset.person_box(some.rows)
+    return ZeroPictures(tuple(subject[chosen].tolist()), ids, boxes, some.frames, painted)
 
 
 def _plural(column: str) -> str:
