@@ -1,4 +1,4 @@
-"""Channels drawn: a filmstrip of each network, the sorted differences, and curves over the number of channels replaced."""
+"""Channels drawn: a filmstrip of each network, the sorted differences, and curves over how many are replaced."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,8 +45,8 @@ def strip(found: Channels, film: Film) -> Any:
     width = left + ends + len(shown) * (side + gap) + 0.1
     figure = new_figure(width, top + len(ORDERS) * (side + gap) + 0.1)
     tiles = Tiles(figure, side=side, gap=gap)
-    tiles.text(0.08, 0.2, f"{found.network}: K of {found.channels} channels of A's pose code replaced by B's", ha="left",
-               fontsize=12, fontweight="bold")  # fmt: skip
+    title = f"{found.network}: K of {found.channels} channels of A's pose code replaced by B's"
+    tiles.text(0.08, 0.2, title, ha="left", fontsize=12, fontweight="bold")
     tiles.text(0.08, 0.43, "The appearance code is A's throughout. Lowest, highest: by how much A and B differ in a "
                "channel.", ha="left", fontsize=8.5, color=QUIET)  # fmt: skip
     at_b = left + side + 0.2 + tiles.step(len(shown)) + 0.15
@@ -72,14 +72,14 @@ def differences(results: Sequence[Channels]) -> Any:
     """Figure 5b: sorted differences of the pose codes, over those of one person who stands as much alike."""
     colours = network_colours([found.network for found in results])
     figure = new_figure(6.4, 3.8)
-    axes = figure.add_axes((0.1, 0.14, 0.87, 0.72))
+    axes = figure.add_axes((0.1, 0.14, 0.87, 0.78))
     plain_axes(axes)
     for found in results:
         colour, x = colours[found.network], np.arange(1, found.channels + 1)
-        unit = found.difference.mean() if len(results) > 1 else 1.0  # codes of two networks have no common scale
-        axes.plot(x, found.difference / unit, color=colour, linewidth=1.8, label=found.network)
+        scale = found.difference.mean() if len(results) > 1 else 1.0  # codes of two networks have no common one
+        axes.plot(x, found.difference / scale, color=colour, linewidth=1.8, label=found.network)
         if found.same_difference is not None:
-            axes.plot(x, found.same_difference / unit, color=colour, linewidth=1.2, linestyle=":")
+            axes.plot(x, found.same_difference / scale, color=colour, linewidth=1.2, linestyle=":")
     axes.plot([], [], color=QUIET, linewidth=1.2, linestyle=":", label="null: one person in two sequences")
     axes.set_xlim(1, max(found.channels for found in results))
     axes.set_ylim(bottom=0)
@@ -95,14 +95,14 @@ def differences(results: Sequence[Channels]) -> Any:
 def curves(results: Sequence[Channels]) -> Any:
     """A row a network: errors of pose to A and to B, distances of clothes to A and to B, as K grows."""
     colours = network_colours([found.network for found in results])
-    row, head = 2.15, 0.62
+    row, head = 2.15, 0.55
     height = head + row * len(results) + 0.3
     figure = new_figure(9.6, height)
     axes = figure.subplots(len(results), len(PANELS), squeeze=False, sharex=True)
     figure.subplots_adjust(
         left=0.085, right=0.985, top=1 - (head + 0.3) / height, bottom=0.5 / height, wspace=0.36, hspace=0.32
     )
-    for line, found in zip(axes, results, strict=True):
+    for number, (line, found) in enumerate(zip(axes, results, strict=True)):
         for axis, (what, title, unit) in zip(line, PANELS, strict=True):
             for order in ORDERS:
                 points = found.curves[order][what]
@@ -116,11 +116,11 @@ def curves(results: Sequence[Channels]) -> Any:
             axis.set_xlim(0, found.channels)
             axis.set_ylim(bottom=0)
             axis.set_ylabel(unit, fontsize=8.5)
-            if line is axes[0]:
+            if number == 0:
                 axis.set_title(title, fontsize=10, loc="left")
-            if line is axes[-1]:
-                axis.set_xlabel("K, channels from B", fontsize=9)
-        line[0].annotate(found.network, (0, 1), xytext=(-38, 6 if line is not axes[0] else 22), fontsize=10.5,
+            if number == len(results) - 1:
+                axis.set_xlabel("K channels from B", fontsize=9)
+        line[0].annotate(found.network, (0, 1), xytext=(-38, 22 if number == 0 else 6), fontsize=10.5,
                          xycoords="axes fraction", textcoords="offset points", fontweight="bold",
                          color=colours[found.network])  # fmt: skip
     _legend(figure)

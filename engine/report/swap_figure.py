@@ -53,9 +53,9 @@ def shares(results: Sequence[Swap]) -> Any:
     parts = list(dict.fromkeys(part for found in results for part in found.share))
     names = [found.network for found in results]
     colours, marks = network_colours(names), network_marks(names)
-    figure = new_figure(8.2, 4.3)
-    left, right = figure.subplots(1, 2, width_ratios=(len(parts), max(2.0, 0.7 * len(results))))
-    figure.subplots_adjust(left=0.085, right=0.985, top=0.7, bottom=0.13, wspace=0.27)
+    figure = new_figure(9.2, 4.3)
+    left, right = figure.subplots(1, 2, width_ratios=(len(parts), max(3.0, 0.7 * len(results))))
+    figure.subplots_adjust(left=0.075, right=0.985, top=0.83, bottom=0.1, wspace=0.22)
     wide = 0.8 / len(results)
     for place, found in enumerate(results):
         colour, mark = colours[found.network], marks[found.network]
@@ -73,12 +73,12 @@ def shares(results: Sequence[Swap]) -> Any:
         right.plot([place - 0.25, place + 0.25], [noise] * 2, color=QUIET, linewidth=1, linestyle=":")
     for axes in (left, right):
         plain_axes(axes)
-    for end, words in ((0, "pose code decides"), (1, "appearance code decides")):
+    for end, words, below in ((0, "0: the pose code decides", True), (1, "1: the appearance code decides", False)):
         left.axhline(end, color=INK, linewidth=0.8)
-        left.annotate(words, (len(parts) - 0.5, end), xytext=(0, 3), textcoords="offset points", fontsize=8, ha="right",
-                      color=QUIET)  # fmt: skip
+        left.annotate(words, (len(parts) - 0.5, end), xytext=(0, -4 if below else 3), textcoords="offset points",
+                      fontsize=8, ha="right", va="top" if below else "bottom", color=QUIET)  # fmt: skip
     values = [one.value for found in results for one in found.share.values()]
-    left.set_ylim(min(-0.08, *values) - 0.02, max(1.1, *values) + 0.02)
+    left.set_ylim(min(-0.1, *values) - 0.02, max(1.1, *values) + 0.02)
     left.set_xlim(-0.5, len(parts) - 0.5)
     left.set_xticks(range(len(parts)), ["all parts" if part == "all" else part for part in parts])
     left.set_ylabel("appearance parent's share of the colour", fontsize=9)

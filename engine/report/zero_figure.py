@@ -56,7 +56,7 @@ def told(results: Sequence[Zero]) -> Any:
     panels = len(columns) + bool(kept)
     figure = new_figure(1.2 + 3.4 * panels, 4.1)
     axes = figure.subplots(1, panels, squeeze=False, width_ratios=[4.0] * len(columns) + [2.4] * bool(kept))[0]
-    figure.subplots_adjust(left=0.55 / (1 + 3.4 * panels), right=0.985, top=0.76, bottom=0.15, wspace=0.3)
+    figure.subplots_adjust(left=0.55 / (1 + 3.4 * panels), right=0.985, top=0.85, bottom=0.15, wspace=0.3)
     for axis, column in zip(axes, columns, strict=False):
         _panel(axis, [(found.network, {name: found.told[column][name].accuracy for name in KINDS})
                       for found in results if column in found.told], KINDS, colours, marks)  # fmt: skip
@@ -70,7 +70,7 @@ def told(results: Sequence[Zero]) -> Any:
         axis, kinds = axes[-1], ("mean", "zero")
         _panel(axis, [(found.network, found.kept or {}) for found in kept], kinds, colours, marks)
         axis.axhline(1, color=INK, linewidth=0.8)
-        axis.set_ylabel("of the differences in colour", fontsize=9)
+        axis.set_ylabel("share of the differences in colour", fontsize=9)
         axis.set_title("Colours that are left", fontsize=10, loc="left")
     figure.legend(handles=_handles(names, colours, marks), loc="upper left", bbox_to_anchor=(0.01, 0.99), ncols=6,
                   fontsize=9, frameon=False)  # fmt: skip

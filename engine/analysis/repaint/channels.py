@@ -6,6 +6,7 @@ appearance code, box and background stay A's. How far pose and clothes go from A
 A's own repainting and against B, painted from both its codes into A's place (docs/repainting.md).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ class ChannelSettings(Settings):
         standardise: sort by the difference over the channel's standard deviation; the paper sorts by the difference.
         pool: frames that the standard deviation is of.
         apart: RMS of the channels, of 1, by which the colours of a part must differ in a pair to say anything.
-        shown: pairs in the picture.
+        shown: pairs in pictures.
         batch: frames at a time. seed: of the random orders.
     """
 
@@ -71,7 +72,8 @@ class ChannelSettings(Settings):
 class Film:
     """Pictures of one pair, uint8: A and B as they are and repainted (B in A's place), and what lies between.
 
-    subjects, sample_ids: of A and B. boxes: (2, 4) x0, y0, x1, y1 pixels, where they are in their inputs. strips: order -> (len(ladder), 3, H, W).
+    subjects, sample_ids: of A and B. boxes: (2, 4) x0, y0, x1, y1 pixels, where they are in their inputs.
+    strips: order -> (len(ladder), 3, H, W).
     """
 
     subjects: tuple[str, str]
@@ -100,7 +102,7 @@ class Channels:
         lead: of `WHAT` -> how much more of the way it has gone, mean over K from 0 to all, when the channels that
             differ most are replaced first than in random order; "separation": of clothes minus of pose;
             "separation_outline": of clothes minus of outline.
-        films: of the first pairs, for the picture.
+        films: of typical pairs, for the picture: their clothes go about as far as those of all pairs.
     """
 
     network: str
@@ -125,7 +127,10 @@ class Channels:
         return self.curves[order][what][self.ladder.index(count)]
 
     def numbers(self) -> list[Number]:
-        """Pairs, differences, what the whole pose code brings, the paper's two observations, how separable they are."""
+        """Pairs, differences, what the whole pose code brings, the paper's two observations, how separable they are.
+
+        What has no way from A to B is left out: the outline of networks that are told it.
+        """
         found = [
             Number(
                 "pair_mm", "distance of the paired people's poses", self.pair_mm, "mm", self.chance_mm,
@@ -169,7 +174,7 @@ class Channels:
         for what, label in said.items():
             key = f"{what}_lead" if what in WHAT else what
             found.append(Number(key, label, self.lead[what], "share", exactly(0.0), "random order", "Mean over K."))
-        return found
+        return [one for one in found if math.isfinite(one.found.value)]
 
     def facts(self) -> dict[str, Any]:
         """Everything but the pictures, as plain values, for JSON."""
@@ -228,21 +233,27 @@ def replace_channels(
     gap = (a.codes.pose_code - b.codes.pose_code).abs()
     unit = painter.see(spread(rows, settings.pool)).codes.pose_code.std(dim=0) if settings.standardise else None
     sample_ids = dataset.column("sample_id")[a.rows]
-    exchange = Exchange(painter, a, b, settings.shown)
+    order_by = gap if unit is None else gap / unit.clamp(min=1e-6)
+    firsts = {order: ordered(order, order_by, sample_ids, settings.seed) for order in ORDERS}
+    exchange = Exchange(painter, a, b)
     own, end = exchange.look(a.codes), exchange.look(exchange.moved)
-    if not np.isfinite(along(end.colours - own.colours, end.colours - own.colours, settings.apart).far).any():
+    whole = exchange.look(exchange.mixed(firsts["lowest"], channels))
+    last = _Step(whole, own, end, settings.apart)
+    if not np.isfinite(last.clothes_far).any():
         raise DataError(
             f"In the repaintings by {name_of(network)} nobody of a pair differs by {settings.apart} in colour from the "
             "other, so there are no clothes to exchange; choose subjects that dress differently."
         )
-    whole: Looks | None = None
-    looks: dict[Order, list[Looks]] = {order: [own] for order in ORDERS}
-    for order in ORDERS:
-        first = ordered(order, gap if unit is None else gap / unit.clamp(min=1e-6), sample_ids, settings.seed)
-        for count in ladder[1:-1]:
-            looks[order].append(exchange.look(exchange.mixed(first, count)))
-        whole = exchange.look(exchange.mixed(first, channels)) if whole is None else whole
-        looks[order].append(whole)
+    kept = _typical(last, settings.shown)
+    own, end, whole = (each._replace(shown=each.shown[kept]) for each in (own, end, whole))
+    looks = {
+        order: [
+            own,
+            *(exchange.look(exchange.mixed(firsts[order], count), kept) for count in ladder[1:-1]),
+            whole,
+        ]
+        for order in ORDERS
+    }
     clusters = clusters_at(dataset, a.rows)
     steps = {order: [_Step(each, own, end, settings.apart) for each in looks[order]] for order in ORDERS}
     alike = _compared(seen, a, b, same)
@@ -262,9 +273,7 @@ def replace_channels(
         else bootstrap_mean(_mean_size(alike.between), clusters[alike.places], over=_mean_size(alike.within)),
         curves={order: _curves(steps[order], clusters) for order in ORDERS},
         lead=_leads(ladder, steps, clusters),
-        films=tuple(
-            _film(dataset, exchange, own, end, looks, place) for place in range(min(settings.shown, len(a.rows)))
-        ),
+        films=tuple(_film(dataset, exchange, kept, looks, own, end, number) for number in range(len(kept))),
     )
     painter.finish()
     return found
@@ -387,16 +396,33 @@ def _mean_size(difference: Tensor) -> np.ndarray:
     return found
 
 
+def _typical(last: _Step, count: int) -> np.ndarray:
+    """Places, ascending, of the pairs whose clothes go about as far as all pairs' do, of those that dress apart."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = last.clothes_dot / last.clothes_far
+        apart = last.clothes_far >= np.nanmedian(last.clothes_far)
+    off = np.abs(share - np.nansum(last.clothes_dot) / np.nansum(last.clothes_far))
+    order = np.argsort(np.where(apart, off, np.inf), kind="stable")
+    return np.sort(order[: min(count, len(order))])
+
+
 def _film(
-    dataset: Dataset, exchange: Exchange, own: Looks, end: Looks, looks: dict[Order, list[Looks]], place: int
+    dataset: Dataset,
+    exchange: Exchange,
+    kept: np.ndarray,
+    looks: dict[Order, list[Looks]],
+    own: Looks,
+    end: Looks,
+    number: int,
 ) -> Film:
-    rows = [exchange.a.rows[place], exchange.b.rows[place]]
+    """The film of the pair whose pictures were kept as the `number`-th."""
+    rows = [exchange.a.rows[kept[number]], exchange.b.rows[kept[number]]]
     subjects, ids = (dataset.column(name)[rows].astype(str).tolist() for name in ("subject", "sample_id"))
     return Film(
         subjects=(subjects[0], subjects[1]),
         sample_ids=(ids[0], ids[1]),
         boxes=dataset.person_box(rows),
-        inputs=np.stack([exchange.a.frames[place], exchange.b.frames[place]]),
-        repainted=np.stack([own.shown[place], end.shown[place]]),
-        strips={order: np.stack([each.shown[place] for each in of]) for order, of in looks.items()},
+        inputs=np.stack([exchange.a.frames[kept[number]], exchange.b.frames[kept[number]]]),
+        repainted=np.stack([own.shown[number], end.shown[number]]),
+        strips={order: np.stack([each.shown[number] for each in of]) for order, of in looks.items()},
     )

@@ -19,8 +19,8 @@ ORDERS: tuple[Order, ...] = ("lowest", "highest", "random")
 class Looks(NamedTuple):
     """What N repaintings look like.
 
-    pose: (N, 17, 3) mm, predicted. colours: (N, M, 3) of the parts. mask: (N, H, W) uint8. shown: the first pictures
-    (S, 3, H, W) uint8.
+    pose: (N, 17, 3) mm, predicted. colours: (N, M, 3) of the parts. mask: (N, H, W) uint8. shown: the pictures that
+    were kept, (S, 3, H, W) uint8.
     """
 
     pose: np.ndarray
@@ -38,9 +38,9 @@ class Exchange:
     moved: codes of B in A's box.
     """
 
-    def __init__(self, painter: Painter, a: Seen, b: Seen, shown: int) -> None:
-        """shown: how many pairs' pictures are kept. DataError: no part labels."""
-        self.painter, self.a, self.b, self.kept = painter, a, b, shown
+    def __init__(self, painter: Painter, a: Seen, b: Seen) -> None:
+        """DataError: no part labels."""
+        self.painter, self.a, self.b = painter, a, b
         self.moved = b.codes._replace(box=a.codes.box)
         found = regions(painter.dataset, a.rows)
         other = regions(painter.dataset, b.rows).part
@@ -54,8 +54,11 @@ class Exchange:
         taken.scatter_(1, order[:, :count], True)
         return self.a.codes._replace(pose_code=torch.where(taken, self.b.codes.pose_code, self.a.codes.pose_code))
 
-    def look(self, codes: Codes) -> Looks:
-        """Paint from `codes`, mask included, predict, and read off the clothes."""
+    def look(self, codes: Codes, keep: np.ndarray | None = None) -> Looks:
+        """Paint from `codes`, mask included, predict, and read off the clothes; `keep` the pictures of these places.
+
+        keep: ascending; None: all.
+        """
         poses, colours, masks, shown = [], [], [], []
         for painted in self.painter.paint(self.a, codes=codes):
             at, frames = painted.places, painted.frames[0]
@@ -63,7 +66,7 @@ class Exchange:
             poses.append(self.painter.predict(self.a, frames, at))
             colours.append(part_colours(frames, self.part[at], len(self.names), base=base, mask=painted.mask))
             masks.append(np.rint(255 * painted.mask[:, 0]).astype(np.uint8))
-            shown.append(frames[at < self.kept])
+            shown.append(frames if keep is None else frames[np.isin(at, keep)])
         return Looks(*(np.concatenate(parts) for parts in (poses, colours, masks, shown)))
 
 

@@ -71,6 +71,7 @@ class Swap:
         counts: children, parts compared, and parts left out because the parents look alike there.
         share: part -> how much of the way from the pose parent's colour to the appearance parent's the child goes: 0:
             it wears what the pose code says, 1: what the appearance code says. "all": of all parts together.
+        by_parent: subject -> the share over all parts of the children in that subject's poses.
         other: the same towards a third subject, who gave nothing. None where there is none.
         off_line: squared distance of the child's colours from the line between the parents', over its length squared.
         off_line_same: the same of a child of A with another frame's code of A.
@@ -85,6 +86,7 @@ class Swap:
     subjects: tuple[str, ...]
     counts: dict[str, int]
     share: dict[str, Interval]
+    by_parent: dict[str, Interval]
     other: dict[str, Interval] | None
     off_line: Interval
     off_line_same: Interval
@@ -135,6 +137,7 @@ class Swap:
             "subjects": list(self.subjects),
             "counts": self.counts,
             "share": {part: one.facts() for part, one in self.share.items()},
+            "by_parent": {name: one.facts() for name, one in self.by_parent.items()},
             "other": None if self.other is None else {part: one.facts() for part, one in self.other.items()},
             "off_line": self.off_line.facts(),
             "off_line_same": self.off_line_same.facts(),
@@ -212,6 +215,10 @@ def swap_appearance(
             "alike": int((np.isfinite(child - own).all(axis=-1) & ~np.isfinite(measured.far)).sum()),
         },
         share=_shares(names, measured, clusters),
+        by_parent={
+            name: _ratio(measured.dot[subject == name], measured.far[subject == name], clusters[subject == name])
+            for name in people
+        },
         other=other,
         off_line=_ratio(measured.off, measured.far, clusters),
         off_line_same=_ratio(repeated.off, repeated.far, clusters),
