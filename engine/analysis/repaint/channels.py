@@ -15,24 +15,19 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from turncoat.engine.analysis.intervals import Clusters, Interval, bootstrap_mean
+from turncoat.engine.analysis.intervals import Interval, bootstrap_mean
 from turncoat.engine.analysis.number import Number, exactly
 from turncoat.engine.analysis.repaint.exchange import ORDERS, Exchange, Looks, Order, ordered
 from turncoat.engine.analysis.repaint.painting import Painter, Seen, check_predicts, codes_at, name_of, rows_of
-from turncoat.engine.analysis.repaint.parts import along, distance
 from turncoat.engine.analysis.repaint.similar import Pairs, same_subject_pairs, similar_pairs
+from turncoat.engine.analysis.repaint.way import WHAT, Step, curves_of, leads_of
 from turncoat.kernels.device import exact_float32
 from turncoat.kernels.errors import ConfigError, DataError
-from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.settings import Settings
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import Progress
 from turncoat.training.evaluation import clusters_at
 from turncoat.training.evaluation.cells import spread
-
-WHAT = ("clothes", "pose", "outline")
-"""What goes from A to B: the colours worn, the pose that the network predicts, and the mask that it paints."""
-MEASURED = ("pose_to_a", "pose_to_b", "clothes_to_a", "clothes_to_b", *(f"{what}_share" for what in WHAT))
 
 
 class ChannelSettings(Settings):
@@ -97,7 +92,7 @@ class Channels:
         same_difference: the same of A and a frame of its own subject, of another sequence, that stands as much like it
             as B does; None where there is none.
         ratio: mean difference between subjects over that within subjects, over the pairs that have both.
-        curves: order -> what (`MEASURED`) -> an interval for every step of the ladder. Distances to A and to B: of
+        curves: order -> what (`way.MEASURED`) -> an interval for every step of the ladder. Distances to A and to B: of
             predicted poses in mm, of clothes in grey levels. Shares: how much of the way from A to B.
         lead: of `WHAT` -> how much more of the way it has gone, mean over K from 0 to all, when the channels that
             differ most are replaced first than in random order; "separation": of clothes minus of pose;
@@ -238,7 +233,7 @@ def replace_channels(
     exchange = Exchange(painter, a, b)
     own, end = exchange.look(a.codes), exchange.look(exchange.moved)
     whole = exchange.look(exchange.mixed(firsts["lowest"], channels))
-    last = _Step(whole, own, end, settings.apart)
+    last = Step(whole, own, end, settings.apart)
     if not np.isfinite(last.clothes_far).any():
         raise DataError(
             f"In the repaintings by {name_of(network)} nobody of a pair differs by {settings.apart} in colour from the "
@@ -255,7 +250,7 @@ def replace_channels(
         for order in ORDERS
     }
     clusters = clusters_at(dataset, a.rows)
-    steps = {order: [_Step(each, own, end, settings.apart) for each in looks[order]] for order in ORDERS}
+    steps = {order: [Step(each, own, end, settings.apart) for each in looks[order]] for order in ORDERS}
     alike = _compared(seen, a, b, same)
     found = Channels(
         network=name_of(network),
@@ -271,78 +266,12 @@ def replace_channels(
         ratio=None
         if alike is None
         else bootstrap_mean(_mean_size(alike.between), clusters[alike.places], over=_mean_size(alike.within)),
-        curves={order: _curves(steps[order], clusters) for order in ORDERS},
-        lead=_leads(ladder, steps, clusters),
+        curves={order: curves_of(steps[order], clusters) for order in ORDERS},
+        lead=leads_of(ladder, steps, clusters),
         films=tuple(_film(dataset, exchange, kept, looks, own, end, number) for number in range(len(kept))),
     )
     painter.finish()
     return found
-
-
-class _Step:
-    """How far pictures lie from A and from B, and how far along the way between them; all (N,).
-
-    What is the same in A and in B has no way between them: NaN.
-    """
-
-    def __init__(self, looks: Looks, own: Looks, end: Looks, apart: float) -> None:
-        self.pose_to_a, self.pose_to_b = mpjpe(looks.pose, own.pose), mpjpe(looks.pose, end.pose)
-        self.clothes_to_a, self.clothes_to_b = (distance(looks.colours, each.colours) for each in (own, end))
-        way = end.pose - own.pose
-        self.pose_far = _above_nothing((way**2).sum(axis=(1, 2)))
-        self.pose_dot = ((looks.pose - own.pose) * way).sum(axis=(1, 2))
-        drawn, shape = (each.mask.astype(np.float64) - own.mask for each in (looks, end))
-        self.outline_far = _above_nothing((shape**2).sum(axis=(1, 2)))
-        self.outline_dot = (drawn * shape).sum(axis=(1, 2))
-        worn = along(looks.colours - own.colours, end.colours - own.colours, apart)
-        there = np.isfinite(worn.far).any(axis=1)
-        self.clothes_far, self.clothes_dot = (
-            np.where(there, np.nansum(each, axis=1), np.nan) for each in (worn.far, worn.dot)
-        )
-
-    def parts(self, what: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """Of one of `MEASURED`: what is averaged, and what it is to be divided by."""
-        if what.endswith("_share"):
-            name = what.removesuffix("_share")
-            return getattr(self, f"{name}_dot"), getattr(self, f"{name}_far")
-        return getattr(self, what), None
-
-    def shares(self, name: str) -> np.ndarray:
-        """Values (N,) whose mean is the share of the way, and whose spread is that of the share (its linearisation)."""
-        dot, far = self.parts(f"{name}_share")
-        assert far is not None
-        if not np.isfinite(far).any():
-            return np.full(len(far), np.nan)
-        share = np.nansum(dot[np.isfinite(far)]) / np.nansum(far)
-        found: np.ndarray = share + (dot - share * far) / np.nanmean(far)
-        return found
-
-
-def _above_nothing(values: np.ndarray) -> np.ndarray:
-    return np.where(values > 0, values, np.nan)
-
-
-def _curves(steps: list[_Step], clusters: Clusters) -> dict[str, tuple[Interval, ...]]:
-    """`MEASURED` -> an interval for every step."""
-    found = {}
-    for what in MEASURED:
-        parts = [step.parts(what) for step in steps]
-        found[what] = tuple(bootstrap_mean(values, clusters, over=over) for values, over in parts)
-    return found
-
-
-def _leads(ladder: tuple[int, ...], steps: dict[Order, list[_Step]], clusters: Clusters) -> dict[str, Interval]:
-    """See `Channels.lead`. Means over K are by trapezes."""
-    places = np.array(ladder, dtype=np.float64)
-    ahead = {}
-    for name in WHAT:
-        shares = [
-            high.shares(name) - any_.shares(name) for high, any_ in zip(steps["highest"], steps["random"], strict=True)
-        ]
-        ahead[name] = np.trapezoid(np.stack(shares), places, axis=0) / (places[-1] - places[0])
-    ahead["separation"] = ahead["clothes"] - ahead["pose"]
-    ahead["separation_outline"] = ahead["clothes"] - ahead["outline"]
-    return {name: bootstrap_mean(values, clusters) for name, values in ahead.items()}
 
 
 def _read(seen: Seen, pairs: Pairs) -> tuple[Pairs, Seen, Seen]:
@@ -396,7 +325,7 @@ def _mean_size(difference: Tensor) -> np.ndarray:
     return found
 
 
-def _typical(last: _Step, count: int) -> np.ndarray:
+def _typical(last: Step, count: int) -> np.ndarray:
     """Places, ascending, of the pairs whose clothes go about as far as all pairs' do, of those that dress apart."""
     with np.errstate(invalid="ignore", divide="ignore"):
         share = last.clothes_dot / last.clothes_far

@@ -9,6 +9,7 @@ import numpy as np
 
 from turncoat.engine.attack.identity import generator_of
 from turncoat.kernels.errors import DataError
+from turncoat.kernels.pose_error import mpjpe
 from turncoat.training.data import Dataset
 
 
@@ -112,6 +113,6 @@ def _shapes(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
 
 
 def _between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Mean distance of joints, (N, 51) twice -> (N,), mm."""
-    found: np.ndarray = np.linalg.norm((one - other).reshape(len(other), -1, 3), axis=-1).mean(axis=1)
-    return found
+    """Mean distance of joints, (N, 51) or (1, 51) and (N, 51) -> (N,), mm."""
+    one = np.broadcast_to(one, other.shape)
+    return mpjpe(*(np.ascontiguousarray(each).reshape(len(other), -1, 3) for each in (one, other)))

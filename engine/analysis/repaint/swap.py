@@ -118,10 +118,10 @@ class Swap:
             )
         )  # fmt: skip
         for kind, label in (("mpjpe", "pose change"), ("pa_mpjpe", "pose change, aligned (PA-MPJPE)")):
-            of = {name: errors[kind] for name, errors in self.change_mm.items()}
+            by = {name: errors[kind] for name, errors in self.change_mm.items()}
             found.append(
                 Number(
-                    f"pose_change_{kind}_mm", f"{label} under another's appearance", of["swap"], "mm", of["same"],
+                    f"pose_change_{kind}_mm", f"{label} under another's appearance", by["swap"], "mm", by["same"],
                     "another frame's code of the same subject", "Against the pose parent's own repainting.",
                 )
             )  # fmt: skip

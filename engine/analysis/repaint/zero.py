@@ -308,9 +308,10 @@ def _ask(
 def _components(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     """Principal components of the training pictures: a pixel that was always empty there cannot outshout the rest."""
     mean = train.mean(dim=0)
-    _, _, axes = torch.linalg.svd(train - mean, full_matrices=False)
-    axes = axes[: min(COMPONENTS, len(train) - 1)]
-    return (train - mean) @ axes.T, (test - mean) @ axes.T
+    centred = (train - mean).double()
+    _, axes = torch.linalg.eigh(centred.T @ centred)  # smallest first
+    axes = axes[:, -min(COMPONENTS, len(train) - 1) :].float()
+    return (train - mean) @ axes, (test - mean) @ axes
 
 
 def _kept(dataset: Dataset, seen: Seen, colours: dict[str, np.ndarray]) -> dict[str, Interval]:
