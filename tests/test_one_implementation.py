@@ -9,6 +9,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OPERATIONS = ("composite", "pose_error", "recompose", "resample")
 CALLERS = {
+    "engine/analysis/repaint/similar.py": {"pose_error"},
+    "engine/analysis/repaint/swap.py": {"pose_error"},
+    "engine/analysis/repaint/way.py": {"pose_error"},
+    "engine/analysis/repaint/zero.py": {"resample"},  # what a probe sees of a person
     "engine/analysis/soundness/gradient.py": {"pose_error"},
     "engine/analysis/transfer/seen.py": {"pose_error"},  # what others see of an attack
     "engine/attack/colours.py": {"pose_error", "recompose"},
