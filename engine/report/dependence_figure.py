@@ -82,8 +82,8 @@ def draw_dependence(results: Sequence[Dependence], folder: Path) -> list[Path]:
         figure.gca().plot([], [], marks[name], color=colours[name], markersize=7, label=name)
     figure.gca().plot([], [], color=QUIET, alpha=0.45, linewidth=6, label="where there is nothing to find")
     figure.gca().plot([], [], "D", color=INK, markerfacecolor="white", markersize=6, label="the paper's, other data")
-    figure.legend(loc="upper left", bbox_to_anchor=(0.01, 1 - 0.42 / height), ncols=min(6, len(names) + 2), frameon=False,
-                  fontsize=9.5, handletextpad=0.4, columnspacing=1.6)  # fmt: skip
+    figure.legend(loc="upper left", bbox_to_anchor=(0.01, 1 - 0.42 / height), ncols=min(6, len(names) + 2),
+                  frameon=False, fontsize=9.5, handletextpad=0.4, columnspacing=1.6)  # fmt: skip
     figure.text(0.015, 1 - 0.12 / height, "What ties appearance code and pose code together", fontsize=13, va="top",
                 fontweight="bold", color=INK)  # fmt: skip
     figure.text(0.015, 0.1 / height, _below(results), fontsize=8.5, color=QUIET, va="bottom")
@@ -136,8 +136,9 @@ def _mark(axes: Any, number: Number, place: float, step: float, colour: str, mar
 def _below(results: Sequence[Dependence]) -> str:
     first = results[0]
     words = (
-        f"{first.settings.frames} held-out frames a network for distance correlations. Bars: 95 % over recordings. Grey: "
-        "recordings exchanged (a bar: where 95 % lie), or a code\nthat says nothing else than the pose (or the person)."
+        f"{first.settings.frames} held-out frames a network for distance correlations. Bars: 95 % over recordings. "
+        "Grey: recordings exchanged (a bar: where 95 % lie), or a code\nthat says nothing else than the pose (or the "
+        "person)."
     )
     heads = [result.network for result in results if result.official_head]
     if heads:

@@ -3,7 +3,9 @@
 A distance correlation of codes says little alone: independent codes of these sizes have a large biased one, frames of
 one recording are no independent samples, and two perfect codes depend on each other where a person's body shows in the
 pose. So beside the published number stand its nulls, its bias-corrected form, and what remains once the true pose or
-the person is known, each beside a code that says nothing else.
+the person is known, each beside a code that says nothing else. Where every person has one body and one wardrobe, a true
+pose tells the person by the lengths of bones, and a pose code may know no more than that: only data that gives one body
+several wardrobes can tell clothes from bodies, and there the wardrobe is asked for.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from turncoat.engine.analysis.number import Number, exactly
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.settings import Settings
 from turncoat.training.data import Dataset
+from turncoat.training.evaluation.people import true_codes
 
 STRUCTURAL = (
     "The official head makes both codes by one linear layer from the same 128 numbers, so the pose code determines the "
@@ -76,7 +79,7 @@ class DependenceSettings(Settings):
 class Correlation(NamedTuple):
     """A distance correlation. null: of exchanged recordings, or of a code that says nothing else; null_name: which.
 
-    frames_null: of shuffled frames, too easy a null; None where there is none.
+    frames_null: of shuffled frames, too easy a null; None where there is none. note: one sentence, or "".
     """
 
     key: str
@@ -84,6 +87,7 @@ class Correlation(NamedTuple):
     null: Interval
     null_name: str
     frames_null: Interval | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,7 @@ class Dependence:
         """Table 3, with nulls."""
         found = []
         for one in self.correlations:
-            note = "" if one.frames_null is None else f"Shuffled frames, too easy a null: {one.frames_null.value:.3f}."
-            found.append(Number(one.key, _LABELS[one.key], one.found, "", one.null, one.null_name, note))
+            found.append(Number(one.key, _LABELS[one.key], one.found, "", one.null, one.null_name, one.note))
         for (origin, aim, within), one in self.linear.items():
             key = f"r2{'_within' if within else ''}_{aim}_from_{origin}"
             label = f"linear R2, {CODE_NAMES[aim]} from {CODE_NAMES[origin]}{', within a person' if within else ''}"
@@ -231,6 +234,7 @@ def correlations(codes: NetworkCodes, settings: DependenceSettings) -> tuple[lis
                 "dc_perfect": tied["pose", "who"],
                 "dc_people_given_pose": partial(POSE_CODE, "who", "pose"),
                 "dc_people_given_pose/null": partial("pose_only", "who", "pose"),
+                "dc_people_given_pose/posture": partial("posture_only", "who", "pose"),
                 "dc_pose_given_people": partial(APPEARANCE, "pose", "who"),
                 "dc_pose_given_people/null": partial("people_only", "pose", "who"),
             }
@@ -258,10 +262,13 @@ def correlations(codes: NetworkCodes, settings: DependenceSettings) -> tuple[lis
     for key in _LABELS:
         if key in nulls and key in intervals:
             frames, recordings = nulls[key]
-            found.append(Correlation(key, intervals[key], recordings, "recordings exchanged", frames))
+            note = f"Shuffled frames, too easy a null: {frames.value:.3f}."
+            found.append(Correlation(key, intervals[key], recordings, "recordings exchanged", frames, note))
         elif key in intervals:
             name = "a code of the person alone" if key == "dc_pose_given_people" else "a code of the true pose alone"
-            found.append(Correlation(key, intervals[key], exactly(intervals[f"{key}/null"].value), name))
+            posture = intervals.get(f"{key}/posture")
+            note = "" if posture is None else f"A code of the directions of arms and legs alone: {posture.value:.3f}."
+            found.append(Correlation(key, intervals[key], exactly(intervals[f"{key}/null"].value), name, note=note))
     return found, left_out
 
 
@@ -276,6 +283,8 @@ _PAIRS = tuple(
         ("pose", "who"),
         (POSE_CODE, "who"),
         ("pose_only", "who"),
+        ("posture_only", "pose"),
+        ("posture_only", "who"),
         (APPEARANCE, "who"),
         ("people_only", "pose"),
         ("people_only", "who"),
@@ -309,23 +318,30 @@ def _shuffled(
 def _variables(codes: NetworkCodes, settings: DependenceSettings) -> dict[str, np.ndarray]:
     """What distances are taken between: codes, true pose, person, and the two codes that say nothing else.
 
+    who: the person, one channel each; the wardrobe alone where bodies and wardrobes are told apart.
     pose_only: the pose code as far as the true pose determines it, by a regression on training frames.
+    posture_only: as far as the directions of arms and legs do.
     people_only: the mean appearance code of the person's frames.
     """
     train, test = codes.train, codes.test
-    pose, fitted = test.pose(), train.pose()
-    features = [random_features(each, fitted, settings.features, settings.seed) for each in (fitted, pose)]
-    ridge = RidgeFit(features[0], train.column("sequence"), settings.seed).fit(train.array(POSE_CODE))
-    columns = codes.people()
-    who = np.concatenate([test.column(name)[:, None] == np.unique(test.column(name))[None] for name in columns], axis=1)
+    columns = codes.people()[-1:]
+    names = test.column(columns[0])
+
+    def as_far_as(fitted: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        features = [random_features(each, fitted, settings.features, settings.seed) for each in (fitted, asked)]
+        ridge = RidgeFit(features[0], train.column("sequence"), settings.seed).fit(train.array(POSE_CODE))
+        return ridge.predict(features[1])
+
+    limbs = (true_codes(each.dataset, each.rows)["true_limbs"].double().numpy() for each in (train, test))
     return {
         APPEARANCE: test.array(APPEARANCE),
         POSE_CODE: test.array(POSE_CODE),
         "a_standard": test.array(APPEARANCE) / train.array(APPEARANCE).std(0).clip(min=1e-9),
         "p_standard": test.array(POSE_CODE) / train.array(POSE_CODE).std(0).clip(min=1e-9),
-        "pose": pose,
-        "who": who.astype(np.float64),
-        "pose_only": ridge.predict(features[1]),
+        "pose": test.pose(),
+        "who": (names[:, None] == np.unique(names)[None]).astype(np.float64),
+        "pose_only": as_far_as(train.pose(), test.pose()),
+        "posture_only": as_far_as(*limbs),
         "people_only": test.array(APPEARANCE) - _within(test, APPEARANCE, columns),
     }
 
