@@ -45,8 +45,8 @@ PANELS = (
         {
             "r2_appearance_from_pose_code": "appearance\nfrom pose code",
             "r2_pose_code_from_appearance": "pose code\nfrom appearance",
-            "r2_within_appearance_from_pose_code": "…, within\na person",
-            "r2_within_pose_code_from_appearance": "…, within\na person (reverse)",
+            "r2_within_appearance_from_pose_code": "within a person:\nappearance",
+            "r2_within_pose_code_from_appearance": "within a person:\npose code",
         },
     ),
     Panel(
@@ -70,10 +70,10 @@ def draw_dependence(results: Sequence[Dependence], folder: Path) -> list[Path]:
     colours, marks = network_colours(names), network_marks(names)
     tallest = max(len(panel.rows) for panel in PANELS)
     each = max(0.5, 0.2 * len(results) + 0.18)
-    figure = new_figure(10.5, 2.35 + 2 * (tallest * each + 0.55))
+    figure = new_figure(10.5, 2.75 + 2 * (tallest * each + 0.55))
     height = figure.get_figheight()
     grid = figure.add_gridspec(
-        2, 2, left=0.125, right=0.985, top=1 - 1.15 / height, bottom=0.6 / height, hspace=0.42, wspace=0.36
+        2, 2, left=0.125, right=0.985, top=1 - 1.15 / height, bottom=1.0 / height, hspace=0.42, wspace=0.36
     )
     for place, panel in enumerate(PANELS):
         axes = figure.add_subplot(grid[place // 2, place % 2])

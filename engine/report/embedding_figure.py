@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from turncoat.engine.analysis.codes.embedding import CODES, WAYS, Accuracy, Embedding
+from turncoat.engine.analysis.codes.embedding import CODES, TRUE_POSE, WAYS, Embedding
 from turncoat.engine.analysis.codes.frames import CODE_NAMES
 from turncoat.engine.report.figure_files import INK, QUIET, RULE, new_figure, save_figure
 
@@ -25,10 +25,11 @@ def draw_embedding(result: Embedding, folder: Path) -> list[Path]:
         OSError: the folder cannot be written.
     """
     columns = list(result.labels)
-    figure = new_figure(9.2, 0.75 + 3.9 * len(columns))
+    figure = new_figure(9.2, 0.85 + 4.15 * len(columns))
+    height = figure.get_figheight()
     grid = figure.add_gridspec(
-        len(columns), 3, left=0.02, right=0.99, top=1 - 0.95 / figure.get_figheight(), bottom=0.02, wspace=0.06,
-        hspace=0.24, width_ratios=(1, 1, 0.42),
+        len(columns), 3, left=0.02, right=0.99, top=1 - 1.5 / height, bottom=0.1 / height, wspace=0.06, hspace=0.27,
+        width_ratios=(1, 1, 0.42),
     )  # fmt: skip
     many = result.described["frames"]
     for row, column in enumerate(columns):
@@ -38,17 +39,17 @@ def draw_embedding(result: Embedding, folder: Path) -> list[Path]:
         for place, code in enumerate(CODES):
             axes = figure.add_subplot(grid[row, place])
             _points(axes, result.positions[code], labels, names)
-            told = [each for each in result.accuracies if each.code == code and each.column == column]
-            axes.set_title(f"{CODE_NAMES[code]}, by {column}\n", fontsize=11, color=INK, loc="left", fontweight="bold")
-            axes.text(0, 1.015, _words(told), transform=axes.transAxes, fontsize=9, color=INK, va="bottom")
+            axes.text(0, 1.125, f"{CODE_NAMES[code]}, by {column}", transform=axes.transAxes, fontsize=11, color=INK,
+                      fontweight="bold", va="bottom")  # fmt: skip
+            words = f"{_words(result, code, column)}\n{_beside(result, column)}"
+            axes.text(0, 1.015, words, transform=axes.transAxes, fontsize=8.5, color=INK, va="bottom")
         _legend(figure.add_subplot(grid[row, 2]), names, column)
-    height = figure.get_figheight()
     figure.text(0.02, 1 - 0.12 / height, f"{result.network}: t-SNE of its codes", fontsize=13, fontweight="bold",
                 color=INK, va="top")  # fmt: skip
     below = (
         f"{len(result.rows):,} held-out frames, perplexity {result.settings.perplexity:g}; axes have no units. "
         f"Accuracies are of the codes themselves, {many:,} frames,\nagainst training frames of other recordings and "
-        "clips; in brackets the same against exchanged labels."
+        "clips; chance: the same answers against labels of recordings exchanged."
     )
     figure.text(0.02, 1 - 0.36 / height, below, fontsize=8.5, color=QUIET, va="top")
     return save_figure(figure, folder, f"embedding-{result.network}")
@@ -93,6 +94,12 @@ def _legend(axes: Any, names: Sequence[str], column: str) -> None:
                 borderaxespad=0, handletextpad=0.3)  # fmt: skip
 
 
-def _words(told: Sequence[Accuracy]) -> str:
-    parts = [f"{WAYS[each.way]} {100 * each.found.value:.0f} % ({100 * each.null.value:.0f} %)" for each in told]
-    return ", ".join(parts)
+def _words(result: Embedding, code: str, column: str) -> str:
+    told = [each for each in result.accuracies if (each.code, each.column) == (code, column)]
+    parts = [f"{WAYS[each.way]} {100 * each.found.value:.0f} %" for each in told]
+    return f"{', '.join(parts)} (chance {100 * max(each.null.value for each in told):.0f} %)"
+
+
+def _beside(result: Embedding, column: str) -> str:
+    told = [each for each in result.accuracies if (each.code, each.column) == (TRUE_POSE, column)]
+    return f"of true poses instead: {' and '.join(f'{100 * each.found.value:.0f} %' for each in told)}"

@@ -19,8 +19,8 @@ _FILLS = {
 _LEGEND = {
     POSE_CODE: "from the pose code",
     APPEARANCE: "from the appearance code",
-    MEAN_POSE: "knowing nothing: mean pose",
-    "true_pose": "from the true pose (bodies differ)",
+    MEAN_POSE: "mean pose",
+    "true_pose": "from the true pose",
 }
 
 
@@ -34,7 +34,7 @@ def draw_probes(results: Sequence[CodeProbes], folder: Path) -> list[Path]:
     columns = list(dict.fromkeys(told.of for result in results for told in result.people))
     panels = 1 + len(columns)
     figure = new_figure(max(8.5, 0.9 + panels * (0.8 + 0.85 * len(results))), 4.9)
-    grid = figure.add_gridspec(1, panels, left=0.085, right=0.99, top=0.71, bottom=0.17, wspace=0.27)
+    grid = figure.add_gridspec(1, panels, left=0.085, right=0.99, top=0.75, bottom=0.17, wspace=0.27)
     names = [result.network for result in results]
     colours = network_colours(names)
     poses = figure.add_subplot(grid[0, 0])
@@ -52,7 +52,7 @@ def draw_probes(results: Sequence[CodeProbes], folder: Path) -> list[Path]:
                 _bars(axes, place, colours[result.network], shares, "{:.0f}", 100.0)
                 chance = 100 * next(iter(told.values())).chance
                 axes.plot([place - 0.42, place + 0.42], [chance] * 2, color=INK, linewidth=1.2, linestyle=(0, (3, 2)))
-        _finish(axes, names, f"How often is the {column} told?\n(dashes: chance)", "frames told, %")
+        _finish(axes, names, f"How often is the {column} told?\n(dashes: chance; bodies differ)", "frames told, %")
         axes.set_ylim(0, 112)
         axes.set_yticks([0, 25, 50, 75, 100])
     for code, words in _LEGEND.items():
