@@ -9,6 +9,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OPERATIONS = ("composite", "pose_error", "recompose", "resample")
 CALLERS = {
+    "engine/analysis/codes/information.py": {"resample"},
+    "engine/analysis/codes/probes.py": {"pose_error"},
     "engine/analysis/soundness/gradient.py": {"pose_error"},
     "engine/analysis/transfer/seen.py": {"pose_error"},  # what others see of an attack
     "engine/attack/colours.py": {"pose_error", "recompose"},

@@ -113,11 +113,11 @@ class Dependence:
         found = []
         for one in self.correlations:
             found.append(Number(one.key, _LABELS[one.key], one.found, "", one.null, one.null_name, one.note))
-        for (origin, aim, within), one in self.linear.items():
+        for (origin, aim, within), fitted in self.linear.items():
             key = f"r2{'_within' if within else ''}_{aim}_from_{origin}"
             label = f"linear R2, {CODE_NAMES[aim]} from {CODE_NAMES[origin]}{', within a person' if within else ''}"
             note = STRUCTURAL if self.official_head and origin == POSE_CODE else ""
-            found.append(Number(key, label, one.r2, "share", one.null, "recordings exchanged", note))
+            found.append(Number(key, label, fitted.r2, "share", fitted.null, "recordings exchanged", note))
         if self.information is not None:
             for code, ratio in self.information.ratio.items():
                 spread = ", ".join(f"{each:.2f}" for each in self.information.by_seed[code])
@@ -185,13 +185,14 @@ def linear(codes: NetworkCodes, settings: DependenceSettings) -> dict[tuple[str,
     found = {}
     sequence = codes.train.column("sequence")
     for within in (False, True):
-        values = [
+        train, test = (
             {code: _within(each, code, codes.people()) if within else each.array(code) for code in each.codes}
             for each in (codes.train, codes.test)
-        ]
+        )
         for origin, aim in DIRECTIONS:
             found[origin, aim, within] = determined(
-                *((each[origin], each[aim]) for each in values),
+                (train[origin], train[aim]),
+                (test[origin], test[aim]),
                 sequence,
                 codes.test.clusters,
                 permutations=settings.fits,

@@ -124,6 +124,7 @@ class NetworkCodes:
             "method": self.method,
             "frames": len(self.test),
             "training_frames": len(self.train),
+            "people": self.people(),
             **{f"{name}s": count for name, count in self.test.clusters.counts().items()},
             "unreadable": self.unreadable,
             "dataset": {key: self.dataset.info.get(key) for key in ("name", "recipe", "preset", "fingerprint")},
@@ -178,9 +179,9 @@ def gather_codes(
         done += len(chosen)
     head = getattr(getattr(network, "settings", None), "head", None)
     method = (getattr(network, "metadata", None) or {}).get("method")
-    return NetworkCodes(
-        name or network_name(network), method, None if head is None else head == "official", *parts, unreadable
-    )
+    train, test = parts
+    official = None if head is None else head == "official"
+    return NetworkCodes(name or network_name(network), method, official, train, test, unreadable)
 
 
 def network_name(network: Any) -> str:

@@ -7,6 +7,7 @@ much. Source: methods section 7.2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -37,6 +38,7 @@ class InformationSettings(Settings):
     picture: height and width that are decoded. hidden: widths of the two linear layers before the map. channels: of
         that map, 8 by 8; each doubling of the picture halves them.
     images, tests: training and test pictures at most, spread evenly.
+    decay: whether the learning rate falls to nothing over the steps, by a cosine; few steps end too early without.
     standardise: codes are divided by their standard deviations, so that a code of small numbers is not learned later.
     seeds: decoders of each code. shuffled: of those, how many are trained on other frames' codes again, as the null.
     precision: "auto": bfloat16 where the processor multiplies it in hardware.
@@ -45,11 +47,12 @@ class InformationSettings(Settings):
     picture: Literal[16, 32, 64, 128] = 32
     hidden: tuple[int, int] = (256, 256)
     channels: int = Field(32, ge=1)
-    images: int = Field(2000, ge=20)
+    images: int = Field(1600, ge=20)
     tests: int = Field(400, ge=8)
     epochs: int = Field(5, ge=1)
     batch: int = Field(50, ge=2)
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float = Field(4e-3, gt=0)
+    decay: bool = True
     standardise: bool = True
     seeds: int = Field(3, ge=1)
     shuffled: int = Field(1, ge=0)
@@ -61,9 +64,11 @@ PUBLISHED = InformationSettings(
     picture=128,
     hidden=(256, 4096),
     channels=256,
+    images=2000,
     epochs=40,
     batch=10,
     learning_rate=1e-4,
+    decay=False,
     standardise=False,
     precision="float32",
 )
@@ -215,7 +220,10 @@ def decoded_errors(
         torch.manual_seed(seed)
         network = decoder(size, settings)
         optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.5, 0.999), fused=True)
-        for batch in _batches(len(wanted), settings):
+        steps = settings.epochs * (len(wanted) // settings.batch)
+        for step, batch in enumerate(_batches(len(wanted), settings)):
+            if settings.decay:
+                optimiser.param_groups[0]["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
             picked = torch.ones(1, size) if codes is None else codes[0][batch]
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16"):
                 decoded = network(picked).float()

@@ -3,12 +3,13 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from fixtures.leaky import LeakyFrames, Nobody, leaky_codes
 from turncoat.engine.analysis.codes import DependenceSettings, InformationSettings, dependence
-from turncoat.engine.analysis.codes.dependence import STRUCTURAL, correlations, linear
+from turncoat.engine.analysis.codes.dependence import STRUCTURAL, _variables, correlations, linear
 from turncoat.engine.analysis.codes.information import information_in
 from turncoat.kernels.errors import DataError
 
@@ -45,7 +46,7 @@ def test_an_appearance_code_that_knows_the_pose_is_found(found):
 
 def test_the_published_number_is_large_without_any_leak_and_its_null_says_so(found):
     number = found[0.0]["dc"]
-    assert number.found.value > 0.15 and number.null.low <= number.found.value <= number.null.high
+    assert 0.15 < number.found.value <= number.null.high
     assert found[2.0]["dc"].found.value > found[2.0]["dc"].null.high
     assert abs(found[0.0]["dc_corrected"].found.value) < 0.05
 
@@ -86,6 +87,19 @@ def test_one_person_leaves_people_out():
     found, left_out = correlations(leaky_codes(frames=frames), SETTINGS)
     assert [one.key for one in found] == ["dc", "dc_corrected", "dc_standardised", "dc_given_pose"]
     assert left_out == ["The frames show one person, so nothing is said of people."]
+
+
+def test_where_bodies_have_several_wardrobes_the_wardrobe_is_asked_for():
+    frames = LeakyFrames()
+    frames._columns["wardrobe"] = np.char.add(
+        "w", [str(len(name) + int(name[-1])) for name in frames.column("sequence")]
+    )
+    codes = leaky_codes(frames=frames)
+    assert codes.people() == ["body", "wardrobe"] and codes.described()["people"] == ["body", "wardrobe"]
+    who = _variables(codes, SETTINGS)["who"]
+    wardrobe = codes.test.column("wardrobe")
+    assert who.shape == (240, len(np.unique(wardrobe))) and (who.sum(axis=1) == 1).all()
+    assert len({(name, int(place)) for name, place in zip(wardrobe, who.argmax(axis=1), strict=True)}) == who.shape[1]
 
 
 def test_too_few_frames_are_refused():

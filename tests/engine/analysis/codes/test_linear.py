@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from turncoat.engine.analysis.codes.linear import RidgeFit, determined, random_features
 from turncoat.engine.analysis.intervals import Clusters
 from turncoat.kernels.errors import DataError
+from turncoat.training.networks.encoder import SigmoidHead
 
 SEQUENCE = np.repeat(np.arange(20), 15)
 CLUSTERS = Clusters({"sequence": SEQUENCE})
@@ -63,6 +65,18 @@ def test_random_features_let_a_line_follow_a_curve():
     curved = random_features(x, x, 200)
     bent = RidgeFit(curved, SEQUENCE).fit(y).errors(curved, y)
     assert plain[0].sum() > 0.7 * plain[1].sum() and bent[0].sum() < 0.05 * bent[1].sum()
+
+
+def test_the_official_heads_codes_determine_each_other_by_construction():
+    """Whatever the weights: both codes are one linear layer's outputs (methods section 1.3)."""
+    sequence = np.repeat(np.arange(20), 20)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head = SigmoidHead(728)
+        codes = [head(torch.randn(400, 128)).detach().double().numpy() for _ in range(2)]
+    train, test = ((each[:, 128:], each[:, :128]) for each in codes)
+    found = determined(train, test, sequence, Clusters({"sequence": sequence}), permutations=2, draws=50)
+    assert found.r2.value > 0.99 and found.null.high < 0.05
 
 
 def test_one_recording_is_refused():
