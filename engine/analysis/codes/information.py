@@ -51,7 +51,7 @@ class InformationSettings(Settings):
     tests: int = Field(400, ge=8)
     epochs: int = Field(5, ge=1)
     batch: int = Field(50, ge=2)
-    learning_rate: float = Field(4e-3, gt=0)
+    learning_rate: float = Field(1e-2, gt=0)
     decay: bool = True
     standardise: bool = True
     seeds: int = Field(3, ge=1)
@@ -190,9 +190,9 @@ def information_in(
         base = np.stack([errors(size, None, seed) for seed in seeds])
         own = np.stack([errors(size, values, seed) for seed in seeds])
         others = []
-        for seed in seeds[: settings.shuffled]:
-            partner = shuffled_sequences(sequence, np.random.default_rng([seed, 17]))
-            others.append(base.mean() / errors(size, (values[0][torch.from_numpy(partner)], values[1]), seed).mean())
+        for seed, ones_of_seed in zip(seeds[: settings.shuffled], base, strict=False):
+            partner = torch.from_numpy(shuffled_sequences(sequence, np.random.default_rng([seed, 17])))
+            others.append(float(ones_of_seed.mean() / errors(size, (values[0][partner], values[1]), seed).mean()))
         ratio[name] = bootstrap_mean(base.mean(0), clusters, over=own.mean(0), seed=settings.seed)
         by_seed[name] = (base.mean(1) / own.mean(1)).tolist()
         null[name] = Interval(float(np.mean(others)), min(others), max(others)) if others else None
