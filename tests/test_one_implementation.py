@@ -9,6 +9,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OPERATIONS = ("composite", "pose_error", "recompose", "resample")
 CALLERS = {
+    "engine/analysis/codes/information.py": {"resample"},
+    "engine/analysis/codes/probes.py": {"pose_error"},
     "engine/analysis/repaint/similar.py": {"pose_error"},
     "engine/analysis/repaint/swap.py": {"pose_error"},
     "engine/analysis/repaint/way.py": {"pose_error"},

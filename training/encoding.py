@@ -48,17 +48,20 @@ def encode_rows(
 ) -> EncodedRows:
     """Encode `rows` of a dataset with the network as it is (mode, precision, device), given its boxes if it needs them.
 
+    network: or whatever else encodes frames, a session on a bundle for one.
+
     Raises:
         DataError: no row could be read, or a code is not finite.
     """
     check_frame_size(network, dataset)
+    device = getattr(network, "device", torch.device("cpu"))
     parts: list[Codes] = []
     kept: list[np.ndarray] = []
     unreadable = 0
     for frames, valid, bad in dataset.frames_in_order(rows, batch):
         unreadable += len(bad)
         if len(valid):
-            codes = guided_by(network, dataset, valid, network.device).encode(as_float(frames, network.device))
+            codes = guided_by(network, dataset, valid, device).encode(as_float(frames, device))
             parts.append(Codes(*(each.cpu() for each in codes)))
             kept.append(valid)
         if progress is not None:
@@ -72,7 +75,9 @@ def encode_rows(
 
 
 def check_frame_size(network: Disentangled, dataset: Dataset) -> None:
-    """DataError if the dataset's frames are not of the network's size."""
+    """DataError if the dataset's frames are not of the network's size; a network that does not say one takes any."""
+    if not hasattr(network, "settings"):
+        return
     if dataset.size != network.settings.frame_size:
         raise DataError(
             f"The dataset's frames are {dataset.size} pixels wide and the network's {network.settings.frame_size}; "

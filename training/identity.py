@@ -73,19 +73,27 @@ def people_columns(dataset: Dataset, rows: np.ndarray) -> list[str]:
 def fit_probe(
     kind: Kind, train: Encoded, column: str, dataset: Dataset, code: str, *, device: torch.device | str = "cpu"
 ) -> Probe:
-    """Fit a probe of the dataset's `column` from a code of the training frames, seeded alike every time.
+    """Fit a probe of the dataset's `column` from a code of the training frames: `fit_probe_to` its values."""
+    labels = dataset.column(column)[train.rows].astype(str)
+    return fit_probe_to(kind, train.codes[code], labels, column, code, device=device)
+
+
+def fit_probe_to(
+    kind: Kind, codes: Tensor, labels: np.ndarray, of: str, code: str, *, device: torch.device | str = "cpu"
+) -> Probe:
+    """Fit a probe of `labels` (N,) of any kind, of people or of actions, from codes (N, C), seeded alike every time.
 
     kind: "linear": multinomial logistic regression by L-BFGS with a small penalty; "mlp": two hidden layers of
         `LAYERS`, cross-entropy, fitted as `FITTED` says.
-    device: where it is fitted and stays.
+    of, code: what the labels and the codes are called. device: where it is fitted and stays.
 
     Raises:
         DataError: there is only one class, so there is nobody to tell apart.
     """
-    names, index = np.unique(dataset.column(column)[train.rows].astype(str), return_inverse=True)
+    names, index = np.unique(labels, return_inverse=True)
     if len(names) < 2:
-        raise DataError(f"The training frames have one {column}, so there is nobody to tell apart; render more.")
-    codes, wanted = train.codes[code].to(device), torch.from_numpy(index.astype(np.int64)).to(device)
+        raise DataError(f"The training frames have one {of}, so there is nobody to tell apart; render more.")
+    codes, wanted = codes.to(device), torch.from_numpy(index.astype(np.int64)).to(device)
     mean, std = codes.mean(0), codes.std(0).clamp(min=1e-6)
     layers: torch.nn.Module
     with torch.random.fork_rng():
@@ -102,7 +110,7 @@ def fit_probe(
 
             minimise(layers, loss, len(codes), FITTED)
     commonest = int(np.bincount(index).argmax())
-    return Probe(column, code, kind, names, commonest, mean, std, layers.eval().requires_grad_(False))
+    return Probe(of, code, kind, names, commonest, mean, std, layers.eval().requires_grad_(False))
 
 
 class Told(NamedTuple):
