@@ -204,7 +204,9 @@ def _model_card(case: Case) -> dict[str, Any] | None:
         card = read_card(path.with_suffix(".json"))
     except DataError:
         return None
-    measured = [card.get(part, {}).get("dataset", {}).get("fingerprint") for part in ("evaluation", "labels")]
+    measured = [
+        ((card.get(part) or {}).get("dataset") or {}).get("fingerprint") for part in ("evaluation", "labels")
+    ]
     return card if measured == [case.data.info.get("fingerprint")] * 2 else None
 
 

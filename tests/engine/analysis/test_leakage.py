@@ -161,7 +161,7 @@ def test_tables_of_numbers_show_interval_and_null() -> None:
         "codes: past 175 mm, %",
         "random direction",
     )
-    assert [cell.text for cell in table.rows[0].cells] == ["84.2", "2.1", "85.0 %", "2.0 %"]
+    assert [cell.text for cell in table.rows[0].cells] == ["84.2", "2.1", "85\xa0%", "2\xa0%"]
     assert table.rows[0].cells[0].small == "70.0–99.0" and [cell.text for cell in table.rows[1].cells][:2] == ["–", "–"]
     whole = all_numbers("one", [COLOURS])
     assert [cell.text for cell in whole.table.rows[0].cells] == ["84.2", "mm", "2.1", "one grey level"]
