@@ -68,7 +68,7 @@ def _overview(results: Sequence[WardrobeTest]) -> Any:
         lambda each, kind: getattr(each.noise, kind).value,
     )
     kinds.set_xticks(range(len(KINDS)), [_KIND_NAMES[kind] for kind in KINDS], fontsize=9)
-    kinds.set_title("Colours and pattern: kinds of error", fontsize=9.5, loc="left", color=INK)
+    kinds.set_title("Colours and pattern: kinds of error", fontsize=9, loc="left", color=INK)
     kinds.set_ylabel("spread, mm", fontsize=9)
     _how_often(figure.add_subplot(grid[1, 1]), results)
     return figure
@@ -94,7 +94,7 @@ def _how_often(axes: Any, results: Sequence[WardrobeTest]) -> None:
     words = (
         f"Colours and pattern: error grows with a change (bar),\nwith some of {results[0][HEADLINE].levels} (line); "
     )
-    axes.set_title(words + "it falls as far with a change (triangle)", fontsize=9.5, loc="left", color=INK)
+    axes.set_title(words + "it falls as far with a change (triangle)", fontsize=9, loc="left", color=INK)
     axes.set_ylabel("share, %", fontsize=9)
     axes.set_ylim(0, 103)
 
