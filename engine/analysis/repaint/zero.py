@@ -59,8 +59,8 @@ class ZeroSettings(Settings):
 
     split: str = "held-out"
     group: str | None = "everyday"
-    frames: int = Field(default=250, ge=4)
-    train: int = Field(default=350, ge=4)
+    frames: int = Field(default=200, ge=4)
+    train: int = Field(default=300, ge=4)
     shown: int = Field(default=5, ge=2)
     batch: int = Field(default=50, ge=1)
 
