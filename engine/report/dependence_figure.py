@@ -1,5 +1,6 @@
 """What ties the two codes together: Table 3 as a picture, every number beside what it would be by chance."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,11 +70,15 @@ def draw_dependence(results: Sequence[Dependence], folder: Path) -> list[Path]:
     names = [result.network for result in results]
     colours, marks = network_colours(names), network_marks(names)
     tallest = max(len(panel.rows) for panel in PANELS)
-    each = max(0.5, 0.2 * len(results) + 0.18)
-    figure = new_figure(10.5, 2.75 + 2 * (tallest * each + 0.55))
-    height = figure.get_figheight()
+    tall = tallest * max(0.5, 0.16 * len(results) + 0.22)  # of a panel, inches
+    across = min(6, len(names) + 2)
+    above = 0.9 + 0.24 * -(-(len(names) + 2) // across)
+    words = textwrap.fill(_below(results), 150)
+    below = 0.75 + 0.16 * (words.count("\n") + 1)
+    height = above + below + 2 * tall + 0.95
+    figure = new_figure(10.5, height)
     grid = figure.add_gridspec(
-        2, 2, left=0.125, right=0.985, top=1 - 1.15 / height, bottom=1.0 / height, hspace=0.42, wspace=0.36
+        2, 2, left=0.125, right=0.985, top=1 - above / height, bottom=below / height, hspace=0.95 / tall, wspace=0.36
     )
     for place, panel in enumerate(PANELS):
         axes = figure.add_subplot(grid[place // 2, place % 2])
@@ -82,11 +87,11 @@ def draw_dependence(results: Sequence[Dependence], folder: Path) -> list[Path]:
         figure.gca().plot([], [], marks[name], color=colours[name], markersize=7, label=name)
     figure.gca().plot([], [], color=QUIET, alpha=0.45, linewidth=6, label="where there is nothing to find")
     figure.gca().plot([], [], "D", color=INK, markerfacecolor="white", markersize=6, label="the paper's, other data")
-    figure.legend(loc="upper left", bbox_to_anchor=(0.01, 1 - 0.42 / height), ncols=min(6, len(names) + 2),
+    figure.legend(loc="upper left", bbox_to_anchor=(0.01, 1 - 0.42 / height), ncols=across,
                   frameon=False, fontsize=9.5, handletextpad=0.4, columnspacing=1.6)  # fmt: skip
     figure.text(0.015, 1 - 0.12 / height, "What ties appearance code and pose code together", fontsize=13, va="top",
                 fontweight="bold", color=INK)  # fmt: skip
-    figure.text(0.015, 0.1 / height, _below(results), fontsize=8.5, color=QUIET, va="bottom")
+    figure.text(0.015, 0.1 / height, words, fontsize=8.5, color=QUIET, va="bottom")
     return save_figure(figure, folder, "dependence")
 
 
@@ -134,13 +139,14 @@ def _mark(axes: Any, number: Number, place: float, step: float, colour: str, mar
 
 
 def _below(results: Sequence[Dependence]) -> str:
-    first = results[0]
     words = (
-        f"{first.settings.frames} held-out frames a network for distance correlations. Bars: 95 % over recordings. "
-        "Grey: recordings exchanged (a bar: where 95 % lie), or a code\nthat says nothing else than the pose (or the "
+        f"{results[0].settings.frames} held-out frames for distance correlations. Bars: 95 % over recordings. "
+        "Grey: recordings exchanged (a bar: where 95 % lie), or a code that says nothing else than the pose (or the "
         "person)."
     )
+    if any(len(result.described["people"]) > 1 for result in results):
+        words += " Where one body has several wardrobes, the wardrobe is asked for in the person's place."
     heads = [result.network for result in results if result.official_head]
     if heads:
-        words += f" Of {', '.join(heads)} the pose code determines the appearance code by construction (official head)."
+        words += f" The pose code determines the appearance code by construction (official head) of {', '.join(heads)}."
     return words
