@@ -100,8 +100,13 @@ def _how_often(axes: Any, results: Sequence[WardrobeTest]) -> None:
 
 
 def _parts(results: Sequence[WardrobeTest]) -> Any:
-    figure = new_figure(_WIDTH, 4.9)
-    grid = figure.add_gridspec(1, 2, left=0.125, right=0.985, top=0.8, bottom=0.15, wspace=0.33)
+    from matplotlib.lines import Line2D
+
+    rows = -(-(len(results) + 1) // _LEGEND_COLUMNS)
+    height = 4.75 + 0.2 * rows
+    figure = new_figure(_WIDTH, height)
+    top, bottom = 1 - (0.85 + 0.2 * rows) / height, 0.72 / height
+    grid = figure.add_gridspec(1, 2, left=0.125, right=0.985, top=top, bottom=bottom, wspace=0.33)
     _head(figure, results, "Spread over colours and pattern, in parts")
     colours, marks = _colours(results), network_marks([each.name for each in results])
     joints = sorted(set().union(*(each.joints for each in results)))
@@ -125,8 +130,11 @@ def _parts(results: Sequence[WardrobeTest]) -> Any:
                       markeredgewidth=1.4)  # fmt: skip
     words = "spread, mm (MPJPE), of each action;\nno interval from fewer than three recordings"
     _rows(axes, [action.replace("_", " ") for action in actions], words)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="upper right", ncols=len(results), frameon=False,
-                  fontsize=9, bbox_to_anchor=(0.99, 0.885))  # fmt: skip
+    handles, _ = figure.axes[0].get_legend_handles_labels()
+    floor = Line2D([], [], color=INK, marker="|", markersize=7, markeredgewidth=1.4, linestyle="none")
+    floor.set_label("floor: one grey level of noise")
+    figure.legend(handles=[*handles, floor], loc="upper left", ncols=_LEGEND_COLUMNS, frameon=False, fontsize=8.8,
+                  bbox_to_anchor=(0.004, 1 - 0.72 / height), columnspacing=1.3)  # fmt: skip
     return figure
 
 
