@@ -204,9 +204,7 @@ def _model_card(case: Case) -> dict[str, Any] | None:
         card = read_card(path.with_suffix(".json"))
     except DataError:
         return None
-    measured = [
-        ((card.get(part) or {}).get("dataset") or {}).get("fingerprint") for part in ("evaluation", "labels")
-    ]
+    measured = [((card.get(part) or {}).get("dataset") or {}).get("fingerprint") for part in ("evaluation", "labels")]
     return card if measured == [case.data.info.get("fingerprint")] * 2 else None
 
 
@@ -245,7 +243,7 @@ ANALYSES: dict[str, Analysis] = {
             _wardrobe,
             _drawn("wardrobe_figure", "draw_wardrobe"),
             ("colours_mpjpe_mm", "shape_mpjpe_mm", "body_mpjpe_mm", "background_mpjpe_mm", "shadow_mpjpe_mm",
-             "colours_any_grows_50mm"),
+             "colours_grows_50mm"),
         ),
         Analysis(
             "attack",

@@ -37,7 +37,7 @@ GROUPS = {
 LINES: tuple[Asked, ...] = (
     Asked(CLOTHES, "wardrobe", "colours_mpjpe_mm"),
     Asked(CLOTHES, "wardrobe", "shape_mpjpe_mm"),
-    Asked(CLOTHES, "wardrobe", "colours_any_grows_50mm"),
+    Asked(CLOTHES, "wardrobe", "colours_grows_50mm"),
     Asked(CLOTHES, "attack", "colours_mm"),
     Asked(CODES, "attack", "initial_mm"),
     Asked(CODES, "attack", "codes_area_mm"),

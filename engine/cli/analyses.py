@@ -9,7 +9,6 @@ from turncoat.engine.analysis.analyse import analyse
 from turncoat.engine.analysis.catalogue import Analysis, Case, LeftOut
 from turncoat.engine.cli.output import Output
 from turncoat.engine.report.analyses_page import Section
-from turncoat.engine.report.cells import Titled
 from turncoat.engine.report.plain import rich_table
 from turncoat.engine.runs.provenance import machine, versions
 from turncoat.training.data import Dataset
@@ -40,9 +39,9 @@ def looked_at(analyses: Sequence[Analysis], cases: Sequence[Case], figures: Path
         analyse(analyses, cases, progress, found)
     for section in sections.values():
         section.draw(figures)
-        table = section.table()
+        table = section.narrow()
         if table is not None:
-            output.show(rich_table(Titled(section.analysis.title, table.table)))
+            output.show(rich_table(table))
     return list(sections.values())
 
 

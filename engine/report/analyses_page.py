@@ -8,7 +8,7 @@ from typing import Any
 
 from turncoat.engine.analysis.catalogue import Analysis, LeftOut, Result
 from turncoat.engine.report.cells import Titled
-from turncoat.engine.report.number_tables import all_numbers, beside_table
+from turncoat.engine.report.number_tables import all_numbers, beside_table, by_number
 from turncoat.engine.report.page import template
 from turncoat.engine.report.plain import markdown
 from turncoat.kernels.files import write_json, write_text
@@ -51,6 +51,15 @@ class Section:
         numbers = {name: found.numbers() for name, found in self.results.items()}
         first = next(iter(numbers.values()))
         return beside_table("", numbers, self.analysis.headline or [one.key for one in first[:_MOST]])
+
+    def narrow(self) -> Titled | None:
+        """The same, a line a number, for terminals."""
+        if not self.results:
+            return None
+        numbers = {name: found.numbers() for name, found in self.results.items()}
+        first = next(iter(numbers.values()))
+        keys = self.analysis.headline or [one.key for one in first[:_MOST]]
+        return by_number(self.analysis.title, numbers, keys)
 
     def facts(self) -> dict[str, Any]:
         """As plain values, for JSON."""

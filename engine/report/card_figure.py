@@ -13,7 +13,7 @@ from turncoat.engine.report.worst import Worst
 
 WIDTH = 9.0
 _COLOURS = {True: "#00785a", False: "#0a66a8"}  # clothes; codes: as on pages
-_LINE, _HEAD, _PICTURES, _FOOT = 0.46, 0.62, 2.15, 0.95
+_LINE, _HEAD, _AFTER, _PICTURES, _FOOT = 0.46, 0.62, 0.22, 2.1, 0.8
 _LABELS, _NUMBERS, _BARS = 0.40, 0.50, 0.52  # where they end, or begin, across the picture
 
 
@@ -24,7 +24,7 @@ def draw_card(card: LeakageCard, worst: Sequence[Worst], folder: Path) -> list[P
     title = wrap(card.headline, 62)
     top = 0.75 + 0.36 * len(title) + 0.25
     left_out = [part for one in card.left_out for part in wrap(f"Not measured: {one.why}", 118)]
-    height = top + sum(_HEAD + _LINE * len(lines) for _, lines in groups)
+    height = top + sum(_HEAD + _LINE * len(lines) + _AFTER for _, lines in groups)
     height += (_PICTURES if worst else 0.0) + 0.17 * len(left_out) + _FOOT
     figure = new_figure(WIDTH, height)
 
@@ -45,6 +45,7 @@ def draw_card(card: LeakageCard, worst: Sequence[Worst], folder: Path) -> list[P
             _draw_line(figure, one, 1 - (at + _LINE / 2) / height, height, longest)
             _text_of(write, one, at)
             at += _LINE
+        at += _AFTER
     if worst:
         _draw_worst(figure, write, worst, at, height)
         at += _PICTURES

@@ -94,7 +94,7 @@ def curves_document(curves: Sequence[BudgetCurves], differences: Sequence[AreaDi
 
 
 def write_curves(curves: Sequence[BudgetCurves], differences: Sequence[AreaDifference], folder: Path) -> list[Path]:
-    """Write curves.json, curves.md, curves.png and curves.svg into the folder, which exists."""
+    """Write curves.json, curves.md, curves.png, curves.pdf and curves.svg into the folder, which exists."""
     files = [folder / "curves.json", folder / "curves.md"]
     write_json(files[0], curves_document(curves, differences))
     text = "# Budget curves\n\n![Error and success as a function of budget](curves.png)\n\n"

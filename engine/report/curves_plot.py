@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from turncoat.engine.analysis.curves import BudgetCurves, Curve
+from turncoat.engine.report.figure_files import INK, QUIET, RULE, new_figure, save_figure
 from turncoat.engine.report.palette import network_colours, network_marks
-from turncoat.kernels.files import atomic_path
 
-INK, QUIET, RULE = "#222222", "#767676", "#cccccc"
 SHOWN = {"codes": "random direction", "colours": "random colours"}
 """The control that is drawn: of the attack's length and not searched for."""
 AXIS = {
@@ -18,15 +17,10 @@ AXIS = {
 
 
 def draw_curves(curves: Sequence[BudgetCurves], folder: Path) -> list[Path]:
-    """Write curves.png and curves.svg into the folder, which exists; bands are the attacks' 95 % intervals, controls
+    """Write curves.png, curves.pdf and curves.svg into the folder; bands are the attacks' 95 % intervals, controls
     are dashed."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     families = [family for family in SHOWN if any(one.family == family for one in curves)]
-    figure = Figure(figsize=(1.6 + 5.2 * len(families), 7.2), dpi=150, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(1.6 + 5.2 * len(families), 7.2)
     axes = figure.subplots(2, len(families), squeeze=False, sharex="col")
     names = [one.network for one in curves]
     colours, marks = network_colours(names), network_marks(names)
@@ -36,12 +30,7 @@ def draw_curves(curves: Sequence[BudgetCurves], folder: Path) -> list[Path]:
             _network(one, axes[0][column], axes[1][column], colours[one.network], marks[one.network])
         _finish(mine, axes[0][column], axes[1][column])
     figure.tight_layout()
-    files = [folder / "curves.png", folder / "curves.svg"]
-    with rc_context({"svg.hashsalt": "turncoat", "svg.fonttype": "none"}):  # the same bytes from the same numbers
-        for file in files:
-            with atomic_path(file) as temporary:
-                figure.savefig(temporary, metadata={"Date": None} if file.suffix == ".svg" else None)
-    return files
+    return save_figure(figure, folder, "curves")
 
 
 def _network(found: BudgetCurves, error: Any, success: Any, colour: str, mark: str) -> None:

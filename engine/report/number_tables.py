@@ -50,6 +50,31 @@ def beside_table(title: str, numbers: Mapping[str, Sequence[Number]], keys: Sequ
     return Titled(title, Table((), ("network", *columns), tuple(rows)), " ".join([*notes, INTERVALS]))
 
 
+def by_number(title: str, numbers: Mapping[str, Sequence[Number]], keys: Sequence[str]) -> Titled:
+    """A line for each number, a column for each network, for terminals. Small: the interval; after a slash the null.
+
+    Args: as in `beside_table`.
+    """
+    known = {name: {one.key: one for one in found} for name, found in numbers.items()}
+    rows = []
+    for key in keys:
+        having = [found[key] for found in known.values() if key in found]
+        if not having:
+            continue
+        unit, null = UNITS.get(having[0].unit, having[0].unit), next((one for one in having if one.null), None)
+        words = f"{having[0].label}{f', {unit}' if unit else ''}{f' / {null.null_name}' if null else ''}"
+        rows.append(Row(words, tuple(_with_null(found.get(key)) for found in known.values())))
+    return Titled(title, Table((), ("number", *known), tuple(rows)))
+
+
+def _with_null(one: Number | None) -> Cell:
+    if one is None:
+        return NONE
+    cell = number_cell(one.found, one.unit)
+    null = "" if one.null is None else f" / {number_cell(one.null, one.unit).text}"
+    return Cell(cell.text, f"{cell.small}{null}".strip())
+
+
 def all_numbers(title: str, numbers: Sequence[Number]) -> Titled:
     """Every number of one network: value with interval, null, and what has to be known."""
     rows = tuple(
