@@ -46,8 +46,8 @@ def curves(
 ) -> None:
     """Attack at rising budgets without stopping at the threshold: curves, and the areas networks are compared by.
 
-    Writes OUT/curves.json, curves.md, curves.png, curves.pdf and curves.svg. Finished runs in OUT/runs are used again, killed ones
-    gone on with. Exit code 1 when samples failed: unreadable pictures, numbers that are not finite.
+    Writes OUT/curves.json, curves.md, curves.png, curves.pdf and curves.svg. Finished runs in OUT/runs are used again,
+    killed ones gone on with. Exit code 1 when samples failed: unreadable pictures, numbers that are not finite.
     """
     from itertools import combinations
 

@@ -45,7 +45,8 @@ def document_of(folder: Path) -> dict[str, Any]:
 
 
 def test_one_command_attacks_both_and_writes_curves_tables_and_picture(made: Path) -> None:
-    assert {path.name for path in made.iterdir()} == {"runs", "curves.json", "curves.md", "curves.pdf", "curves.png", "curves.svg"}
+    files = {f"curves.{kind}" for kind in ("json", "md", "pdf", "png", "svg")}
+    assert {path.name for path in made.iterdir()} == {"runs", *files}
     assert (made / "curves.png").read_bytes().startswith(b"\x89PNG") and "<svg" in (made / "curves.svg").read_text()
     document = document_of(made)
     assert [(one["network"], one["budgets"]) for one in document["curves"]] == [
