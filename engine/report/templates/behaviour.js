@@ -5,7 +5,7 @@
     clone.querySelectorAll("small").forEach((small) => small.remove());
     const text = clone.textContent.replace(/[,\u202f\u00a0\s]/g, "").replace("\u2212", "-");
     const found = parseFloat(text.replace(/^[^\d.+-]+/, ""));
-    return Number.isNaN(found) ? null : found;
+    return Number.isFinite(found) ? found : null;
   };
   const sort = (table, column, head) => {
     const body = table.tBodies[0];
