@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from turncoat.engine.analysis.intervals import Interval
 from turncoat.engine.analysis.leakage import CLOTHES, GROUPS, LeakageCard, Line
 from turncoat.engine.report.card_figure import draw_card, reach
 from turncoat.engine.report.cells import NONE, Cell, Row, Table, Titled
@@ -98,11 +99,9 @@ def _beside(line: Mapping[str, Any]) -> Cell:
     return Cell(cell.text, cell.small + (f" / {null.text}" if null is not NONE else ""))
 
 
-def _interval(facts: Mapping[str, Any]) -> Any:
-    from turncoat.engine.analysis.intervals import Interval
-
-    known = (math.nan if facts[name] is None else float(facts[name]) for name in ("value", "low", "high"))
-    return Interval(*known)
+def _interval(facts: Mapping[str, Any]) -> Interval:
+    value, low, high = (math.nan if facts[name] is None else float(facts[name]) for name in ("value", "low", "high"))
+    return Interval(value, low, high)
 
 
 def _line(line: Line, longest: float) -> dict[str, Any]:
