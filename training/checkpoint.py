@@ -155,6 +155,21 @@ def find_weights(source: str | Path) -> Path:
     return path
 
 
+def weights_name(path: str | Path) -> str:
+    """What weights are called: their file's name, the folder's for the network of a training run."""
+    file = Path(path)
+    return file.resolve().parent.name if file.stem == "network" else file.stem
+
+
+def network_name(network: Any) -> str:
+    """What a person calls a network: its own name, its weights', or what its description or its class says."""
+    name, path = getattr(network, "name", None), getattr(network, "path", None)
+    if name is None and path is not None and Path(path).name:
+        name = weights_name(path)
+    described = getattr(network, "metadata", None) or getattr(getattr(network, "bundle", None), "info", None) or {}
+    return str(name or described.get("name") or type(network).__name__)
+
+
 def load_state(module: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     """Copy `tensors` into `module`; DataError if one is missing, unknown, of another shape or not finite."""
     wanted = module.state_dict()

@@ -6,11 +6,9 @@ from typing import Any
 
 from turncoat.engine.analysis.catalogue import Analysis, Case, look
 from turncoat.engine.sweep.networks import open_any
-from turncoat.engine.targets import is_description
-from turncoat.export.bundle import is_bundle
 from turncoat.kernels.device import find_device
 from turncoat.kernels.errors import ConfigError, DataError
-from turncoat.training.checkpoint import find_weights
+from turncoat.training.checkpoint import network_name
 from turncoat.training.data import Dataset, open_dataset
 
 Progress = Callable[..., None]
@@ -33,14 +31,13 @@ def open_cases(
     Raises:
         ConfigError: two of one name. DataError: weights that cannot be read.
     """
-    names = [name_of(one) for one in networks]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"Two of the networks are called {name!r}; rename one.")
     place = find_device(device)
-    cases = []
-    for name, source in zip(names, networks, strict=True):
+    cases: list[Case] = []
+    for source in networks:
         network: Any = open_any(source)
+        name = network_name(network)
+        if name in [case.name for case in cases]:
+            raise ConfigError(f"Two of the networks are called {name!r}; rename one.")
         if hasattr(network, "to"):
             network.to(place)
         if hasattr(network, "eval"):
@@ -88,14 +85,3 @@ def analyse(
             result = look(analysis, case, tell)
             if found is not None:
                 found(analysis, case, result)
-
-
-def name_of(source: str) -> str:
-    """What a person calls the network at `source`."""
-    path = Path(source)
-    if is_bundle(path):
-        return path.resolve().name
-    if is_description(path):
-        return path.stem
-    file = find_weights(source)
-    return file.resolve().parent.name if file.stem == "network" else file.stem

@@ -10,7 +10,7 @@ from turncoat.engine.runs import Run, open_run
 from turncoat.engine.sweep import Selection, attack_dataset
 from turncoat.engine.sweep.networks import find_judge, pair_of
 from turncoat.kernels.errors import ConfigError, DataError
-from turncoat.training.checkpoint import Network, find_weights, load_network, shipped_weights
+from turncoat.training.checkpoint import Network, find_weights, load_network, shipped_weights, weights_name
 from turncoat.training.data import Dataset, open_dataset
 
 SETTINGS = AttackSettings(attacks=("paper", "natural"), precision="auto")
@@ -55,7 +55,7 @@ def attack_family(
     """
     sources = [source if is_run(source) else find_weights(source) for source in networks]
     weights = [source for source in sources if not is_run(source)]
-    names = [_name(source) for source in weights]
+    names = [weights_name(source) for source in weights]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"Two of the networks are called {name!r}; rename the weights of one.")
@@ -175,12 +175,6 @@ def _selection(facts: Mapping[str, Any]) -> Selection:
     given = {name: facts[name] for name in ("per_subject", "at_most", "minimum_gap_s") if name in facts}
     groups, subjects = tuple(facts["groups"]), tuple(facts["subjects"])
     return Selection(split=facts["split"], groups=groups, subjects=subjects, **given)
-
-
-def _name(source: str | Path) -> str:
-    """What a run of these weights is called: the file's name, the folder's for the network of a training run."""
-    file = Path(source)
-    return file.resolve().parent.name if file.stem == "network" else file.stem
 
 
 def _share(progress: Callable[..., None], before: int, parts: int, name: str) -> Callable[..., None]:

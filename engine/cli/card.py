@@ -29,7 +29,7 @@ def card(
     their dependence, each number with interval and null. What cannot be measured is named. Several cards side by side:
     turncoat compare --cards.
     """
-    from turncoat.engine.analysis.analyse import name_of, open_cases, open_crossed
+    from turncoat.engine.analysis.analyse import open_cases, open_crossed
     from turncoat.engine.analysis.attacked import Attacks
     from turncoat.engine.analysis.catalogue import chosen
     from turncoat.engine.analysis.leakage import ANALYSES, leakage_card
@@ -42,10 +42,11 @@ def card(
     output = Output(json)
     dataset = open_dataset(data)
     set_apart = open_crossed(dataset, crossed)
-    place = out or Path("runs/cards") / name_of(network)
-    check_output_folder(place, resume=True)
     command = shlex.join(["turncoat", *sys.argv[1:]])
-    cases = open_cases([network], dataset, place, crossed=set_apart, device=device, command=command)
+    cases = open_cases([network], dataset, Path(), crossed=set_apart, device=device, command=command)
+    place = out or Path("runs/cards") / cases[0].name
+    check_output_folder(place, resume=True)
+    cases[0].folder = place / cases[0].folder
     sections = looked_at(chosen(ANALYSES), cases, place / "figures", output)
     results: dict[str, Any] = {}
     for section in sections:

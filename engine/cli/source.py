@@ -6,7 +6,7 @@ from turncoat.engine.sweep import Selection
 from turncoat.engine.sweep.networks import open_network
 from turncoat.export.bundle import is_bundle
 from turncoat.kernels.errors import ConfigError
-from turncoat.training.checkpoint import Network, find_weights
+from turncoat.training.checkpoint import Network, find_weights, weights_name
 from turncoat.training.data import Dataset, open_dataset, open_pictures
 
 DEFAULT_NETWORK = "nsd"
@@ -51,8 +51,7 @@ def new_run_folder(weights: Path, frames: Path, resume: bool) -> Path:
     if resume:
         raise ConfigError("Which run shall go on? Give its folder with --out.")
     file = weights if is_bundle(weights) else find_weights(weights)
-    name = file.resolve().parent.name if file.stem == "network" else file.stem
-    place = Path("runs") / f"{name}-{frames.resolve().name}"
+    place = Path("runs") / f"{weights_name(file)}-{frames.resolve().name}"
     number = 1
     while (taken := place if number == 1 else place.with_name(f"{place.name}-{number}")).exists():
         number += 1

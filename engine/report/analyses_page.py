@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from turncoat.engine.analysis.catalogue import Analysis, LeftOut, Result
+from turncoat.engine.analysis.number import Number
 from turncoat.engine.report.cells import Titled
 from turncoat.engine.report.number_tables import all_numbers, beside_table, by_number
 from turncoat.engine.report.page import template
@@ -23,12 +24,13 @@ class Section:
     """What one analysis found.
 
     Attributes:
-        analysis: which. results: by network, in order. left_out: networks that it could not be done with.
+        analysis: which. results, numbers: by network, in order. left_out: networks that it could not be done with.
         figures: files, in the order of the page; of each figure the PNG comes first.
     """
 
     analysis: Analysis
     results: dict[str, Result] = field(default_factory=dict)
+    numbers: dict[str, list[Number]] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     figures: list[Path] = field(default_factory=list)
 
@@ -37,29 +39,26 @@ class Section:
         if isinstance(found, LeftOut):
             self.left_out.append(found)
         else:
-            self.results[network] = found
+            self.results[network], self.numbers[network] = found, found.numbers()
 
     def draw(self, folder: Path) -> None:
         """Draw its figures into `folder`."""
         if self.results:
             self.figures = self.analysis.draw(list(self.results.values()), folder)
 
+    @property
+    def headline(self) -> Sequence[str]:
+        """Keys of the numbers that stand for it."""
+        first = next(iter(self.numbers.values()), [])
+        return self.analysis.headline or [one.key for one in first[:_MOST]]
+
     def table(self) -> Titled | None:
-        """The numbers that stand for it, a line a network; None where nothing was found."""
-        if not self.results:
-            return None
-        numbers = {name: found.numbers() for name, found in self.results.items()}
-        first = next(iter(numbers.values()))
-        return beside_table("", numbers, self.analysis.headline or [one.key for one in first[:_MOST]])
+        """Those numbers, a line a network; None where nothing was found."""
+        return beside_table("", self.numbers, self.headline) if self.results else None
 
     def narrow(self) -> Titled | None:
         """The same, a line a number, for terminals."""
-        if not self.results:
-            return None
-        numbers = {name: found.numbers() for name, found in self.results.items()}
-        first = next(iter(numbers.values()))
-        keys = self.analysis.headline or [one.key for one in first[:_MOST]]
-        return by_number(self.analysis.title, numbers, keys)
+        return by_number(self.analysis.title, self.numbers, self.headline) if self.results else None
 
     def facts(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -68,7 +67,7 @@ class Section:
             "question": self.analysis.question,
             "paper": self.analysis.paper,
             "networks": {
-                name: {"numbers": {one.key: one.facts() for one in found.numbers()}, "found": found.facts()}
+                name: {"numbers": {one.key: one.facts() for one in self.numbers[name]}, "found": found.facts()}
                 for name, found in self.results.items()
             },
             "left_out": [one.facts() for one in self.left_out],
@@ -131,7 +130,7 @@ def render(
                 "paper": analysis.paper,
                 "table": section.table(),
                 "pictures": [_picture(file, analysis, section.figures, out) for file in _shown(section.figures)],
-                "all": [all_numbers(name, found.numbers()) for name, found in section.results.items()],
+                "all": [all_numbers(name, found) for name, found in section.numbers.items()],
                 "left_out": [f"{one.network}: {one.why}" for one in section.left_out],
             }
         )

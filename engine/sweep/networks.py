@@ -12,7 +12,7 @@ from turncoat.engine.targets import ForeignTarget, QueryStep, is_description, lo
 from turncoat.export.bundle import is_bundle, open_bundle
 from turncoat.kernels.device import choose_precision
 from turncoat.kernels.errors import ConfigError
-from turncoat.training.checkpoint import Network, load_network, shipped_weights
+from turncoat.training.checkpoint import Network, load_network, network_name, shipped_weights
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import check_frame_size
 from turncoat.training.networks import Disentangled, needs_given
@@ -40,20 +40,20 @@ def pair_of(network: Any, target: Any, settings: AttackSettings) -> tuple[Pair, 
     generator, generator_path = _with_path(network)
     attacked, target_path = (generator, generator_path) if target is None else _with_path(target)
     _check_predicts(attacked, "target")
-    if isinstance(generator, ForeignTarget):
+    if isinstance(generator, ForeignTarget) and settings.appearance_attacks:
         raise ConfigError(
             f"The generator {generator.name!r} is a foreign target, which cannot repaint; give another generator and "
             "this one as target."
         )
     if settings.appearance_attacks and getattr(generator, "has_decoder", True) is False:
         raise ConfigError(
-            f"The generator {_name(generator, generator_path)!r} has no decoder, so it cannot repaint; give another "
+            f"The generator {network_name(generator)!r} has no decoder, so it cannot repaint; give another "
             "generator and this one as target, or attack it by colours alone."
         )
     device = choose_device(settings.device, generator)
     for one in {id(network): network for network in (generator, attacked)}.values():
         _freeze(one, device)
-    names = (_name(generator, generator_path), _name(attacked, target_path))
+    names = (network_name(generator), network_name(attacked))
     pair = Pair(generator, attacked, names, device, choose_precision(settings.precision, device))
     if isinstance(attacked, ForeignTarget) and not attacked.differentiable:
         statistics = getattr(generator, "statistics", None)
@@ -85,7 +85,7 @@ def find_judge(pair: Pair, judge: Any, settings: AttackSettings, data: Dataset) 
         check_frame_size(network, data)
     _check_predicts(network, "judge")
     _freeze(network, pair.device)
-    return replace(pair, judge=network), _facts(network, _name(network, path), path)
+    return replace(pair, judge=network), _facts(network, network_name(network), path)
 
 
 def check_told(pair: Pair, data: Dataset) -> None:
@@ -139,16 +139,6 @@ def _with_path(network: Any) -> tuple[Any, str | None]:
         network = open_any(network)
     path = getattr(network, "path", None)
     return network, str(path) if path and Path(path).name else None
-
-
-def _name(network: Any, path: str | None) -> str:
-    """What a person calls the network: its file's name, or the folder's of a training run."""
-    if isinstance(network, ForeignTarget):
-        return network.name
-    if path is not None:
-        file = Path(path)
-        return file.resolve().parent.name if file.stem == "network" else file.stem
-    return str((getattr(network, "metadata", None) or {}).get("name", type(network).__name__))
 
 
 def _facts(network: Any, name: str, path: str | None) -> dict[str, Any]:

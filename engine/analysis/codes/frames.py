@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from turncoat.engine.analysis.intervals import Clusters
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.settings import Settings
+from turncoat.training.checkpoint import network_name
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import Encoded, by_name, encode_rows
 from turncoat.training.evaluation import clusters_at
@@ -182,11 +182,3 @@ def gather_codes(
     train, test = parts
     official = None if head is None else head == "official"
     return NetworkCodes(name or network_name(network), method, official, train, test, unreadable)
-
-
-def network_name(network: Any) -> str:
-    """What a person calls a network: its file's name, or the folder's of a bundle or a training run."""
-    path = getattr(network, "path", None)
-    if isinstance(path, Path) and path.name:
-        return path.resolve().parent.name if path.stem in ("network", "weights") else path.stem
-    return str((getattr(network, "metadata", None) or {}).get("name", type(network).__name__))

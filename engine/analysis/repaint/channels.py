@@ -18,12 +18,13 @@ from torch import Tensor
 from turncoat.engine.analysis.intervals import Interval, bootstrap_mean
 from turncoat.engine.analysis.number import Number, exactly
 from turncoat.engine.analysis.repaint.exchange import ORDERS, Exchange, Looks, Order, ordered
-from turncoat.engine.analysis.repaint.painting import Painter, Seen, check_predicts, codes_at, name_of, rows_of
+from turncoat.engine.analysis.repaint.painting import Painter, Seen, check_predicts, codes_at, rows_of
 from turncoat.engine.analysis.repaint.similar import Pairs, same_subject_pairs, similar_pairs
 from turncoat.engine.analysis.repaint.way import WHAT, Step, curves_of, leads_of
 from turncoat.kernels.device import exact_float32
 from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.kernels.settings import Settings
+from turncoat.training.checkpoint import network_name
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import Progress
 from turncoat.training.evaluation import clusters_at
@@ -221,7 +222,7 @@ def replace_channels(
     channels = a.codes.pose_code.shape[1]
     if settings.ladder[-1] > channels:
         raise ConfigError(
-            f"{name_of(network)} has {channels} channels of pose, fewer than the ladder's {settings.ladder[-1]}; "
+            f"{network_name(network)} has {channels} channels of pose, fewer than the ladder's {settings.ladder[-1]}; "
             "shorten the ladder."
         )
     ladder = tuple(sorted({0, *settings.ladder, channels}))
@@ -236,8 +237,8 @@ def replace_channels(
     last = Step(whole, own, end, settings.apart)
     if not np.isfinite(last.clothes_far).any():
         raise DataError(
-            f"In the repaintings by {name_of(network)} nobody of a pair differs by {settings.apart} in colour from the "
-            "other, so there are no clothes to exchange; choose subjects that dress differently."
+            f"In the repaintings by {network_name(network)} nobody of a pair differs by {settings.apart} in colour "
+            "from the other, so there are no clothes to exchange; choose subjects that dress differently."
         )
     kept = _typical(last, settings.shown)
     own, end, whole = (each._replace(shown=each.shown[kept]) for each in (own, end, whole))
@@ -253,7 +254,7 @@ def replace_channels(
     steps = {order: [Step(each, own, end, settings.apart) for each in looks[order]] for order in ORDERS}
     alike = _compared(seen, a, b, same)
     found = Channels(
-        network=name_of(network),
+        network=network_name(network),
         settings=settings,
         ladder=ladder,
         counts={"pairs": len(a.rows), "clothed": int(np.isfinite(steps["lowest"][0].clothes_far).sum())},

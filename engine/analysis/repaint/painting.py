@@ -1,7 +1,6 @@
 """The verbs of a network over many frames of a dataset: seen, painted again, looked at again; 8 bits between them."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from turncoat.engine.attack.pair import to_bytes
 from turncoat.kernels.errors import ConfigError, DataError
+from turncoat.training.checkpoint import network_name
 from turncoat.training.data import Dataset
 from turncoat.training.data.tensors import as_float
 from turncoat.training.encoding import Progress
@@ -57,7 +57,7 @@ class Painter:
         """ConfigError: the network cannot repaint. DataError: the dataset's frames are not of its size."""
         if not getattr(network, "has_decoder", hasattr(network, "paint")):
             raise ConfigError(
-                f"{name_of(network)} has no decoder, so it cannot repaint anybody; choose a network that paints."
+                f"{network_name(network)} has no decoder, so it cannot repaint anybody; choose a network that paints."
             )
         size = getattr(getattr(network, "settings", None), "frame_size", dataset.size)
         if size != dataset.size:
@@ -135,19 +135,10 @@ def codes_at(codes: Codes, places: np.ndarray) -> Codes:
     return Codes(*(part[where.to(part.device)] for part in codes))
 
 
-def name_of(network: Any) -> str:
-    """What a person calls a network: its own name, its file's, or its class's."""
-    own = (getattr(network, "metadata", None) or {}).get("name") or getattr(
-        getattr(network, "bundle", None), "name", ""
-    )
-    path = getattr(network, "path", None)
-    return str(own or (Path(path).stem if path and Path(path).name else type(network).__name__))
-
-
 def check_predicts(network: Any) -> None:
     """ConfigError unless the network predicts poses."""
     if not getattr(network, "has_regressor", hasattr(network, "predict")):
-        raise ConfigError(f"{name_of(network)} has no pose regressor; run `turncoat fit-regressor` on it first.")
+        raise ConfigError(f"{network_name(network)} has no pose regressor; run `turncoat fit-regressor` on it first.")
 
 
 def rows_of(dataset: Dataset, split: str, group: str | None) -> np.ndarray:

@@ -14,13 +14,14 @@ from pydantic import Field
 
 from turncoat.engine.analysis.intervals import Clusters, Interval, bootstrap_mean
 from turncoat.engine.analysis.number import Number
-from turncoat.engine.analysis.repaint.painting import Painter, Seen, check_predicts, name_of, rows_of_people
+from turncoat.engine.analysis.repaint.painting import Painter, Seen, check_predicts, rows_of_people
 from turncoat.engine.analysis.repaint.parts import Along, along, means_by, part_colours, regions
 from turncoat.engine.attack.identity import generator_of
 from turncoat.kernels.device import exact_float32
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.pose_error import mpjpe, pa_mpjpe
 from turncoat.kernels.settings import Settings
+from turncoat.training.checkpoint import network_name
 from turncoat.training.data import Dataset
 from turncoat.training.encoding import Progress
 from turncoat.training.evaluation import clusters_at
@@ -196,8 +197,9 @@ def swap_appearance(
     measured = along(child - own, line, settings.apart)
     if not np.isfinite(measured.far).any():
         raise DataError(
-            f"In the repaintings by {name_of(network)} no two subjects' clothes differ by {settings.apart} in colour, "
-            "so there is nothing to inherit; choose subjects that dress differently, or train the network longer."
+            f"In the repaintings by {network_name(network)} no two subjects' clothes differ by {settings.apart} in "
+            "colour, so there is nothing to inherit; choose subjects that dress differently, or train the network "
+            "longer."
         )
     other = None
     if third is not None:
@@ -206,7 +208,7 @@ def swap_appearance(
     repeated = along(again - own, line, settings.apart)
     predicted = {name: np.concatenate(parts) for name, parts in poses.items()}
     result = Swap(
-        network=name_of(network),
+        network=network_name(network),
         settings=settings,
         subjects=people,
         counts={

@@ -21,13 +21,14 @@ from turncoat.engine.analysis.intervals import (
     success_interval,
 )
 from turncoat.engine.analysis.number import Number, exactly
-from turncoat.engine.analysis.repaint.painting import Painter, Seen, name_of, rows_of
+from turncoat.engine.analysis.repaint.painting import Painter, Seen, rows_of
 from turncoat.engine.analysis.repaint.parts import means_by, part_colours, regions
 from turncoat.engine.analysis.repaint.swap import shown_places
 from turncoat.kernels.device import exact_float32
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.resample import resample
 from turncoat.kernels.settings import Settings
+from turncoat.training.checkpoint import network_name
 from turncoat.training.data import Dataset
 from turncoat.training.data.boxes import given_box
 from turncoat.training.data.tensors import as_float
@@ -204,7 +205,7 @@ def zero_appearance(
     for column in people_columns(dataset, test.rows):
         told[column] = _ask(dataset, column, (train, test), (seen[0].small, seen[1].small))
     found = Zero(
-        network=name_of(network),
+        network=network_name(network),
         settings=settings,
         mean_of="natural codes of training" if statistics is not None else f"{len(train.rows)} training frames",
         counts={"fitted": len(train.rows), "scored": len(test.rows)},

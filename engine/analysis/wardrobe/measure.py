@@ -1,7 +1,6 @@
 """The wardrobe test of one network."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from turncoat.engine.analysis.wardrobe.settings import WardrobeSettings
 from turncoat.engine.analysis.wardrobe.spread import Beside, Spread, measure_spread
 from turncoat.engine.attack.joints import truth_for
 from turncoat.kernels.pose_error import mpjpe
+from turncoat.training.checkpoint import network_name
 from turncoat.training.data import Dataset
 
 Progress = Callable[[int, int], None]
@@ -98,7 +98,7 @@ def _measured(
             measured[factor] = measure_spread(factor, pairs.of(keep), beside.of(keep), settings.thresholds_mm)
         measured[NOISE] = measure_spread(NOISE, noise.of(also), noise_beside.of(also), settings.thresholds_mm)
     return WardrobeTest(
-        name=_name_of(network),
+        name=network_name(network),
         settings=settings,
         dataset={name: dataset.info.get(name) for name in ("recipe", "preset", "seed", "frame_size", "fingerprint")},
         spreads=found,
@@ -133,14 +133,3 @@ def _beside(layout: Layout, of: np.ndarray, level: np.ndarray, seen: np.ndarray,
     columns = {name: layout.poses[name][of] for name in ("sequence", "motion_id")}
     action, subject = layout.poses["action"][of], layout.poses["subject"][of]
     return Beside(of, level, seen, action, subject, apart_mm[of], clusters_of(columns))
-
-
-def _name_of(network: Any) -> str:
-    """What a person calls it: its own name, its file's, or the folder's of a training run."""
-    path, bundle = getattr(network, "path", None), getattr(network, "bundle", None)
-    described = getattr(network, "metadata", None) or getattr(bundle, "info", None) or {}
-    name = getattr(network, "name", None)
-    if name is None and path is not None and Path(path).name:
-        file = Path(path)
-        name = file.resolve().parent.name if file.stem == "network" else file.stem
-    return str(name or described.get("name") or type(network).__name__)

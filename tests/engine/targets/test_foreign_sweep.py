@@ -9,10 +9,12 @@ from fixtures.foreign import COUNT, write_module, write_onnx, write_target
 from fixtures.lively import lively
 from fixtures.toys import LayeredDataset, ToyNetwork, ToyStatistics
 from turncoat.engine import AttackSettings, attack_dataset
+from turncoat.engine.analysis.attacked import AttackedSettings, measure_attacks
 from turncoat.engine.cli import main
 from turncoat.engine.report import write_report
 from turncoat.engine.runs import Run
 from turncoat.engine.sweep import Selection
+from turncoat.engine.targets import load_target
 from turncoat.kernels.errors import ConfigError
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.training.checkpoint import save_network
@@ -144,6 +146,19 @@ def test_a_foreign_target_may_be_the_judge(layered: Dataset, folder: Path, tmp_p
 def test_a_run_on_a_foreign_target_has_a_report(white: Run, layered: Dataset) -> None:
     page = write_report(white.folder, data=layered, weights=ToyNetwork())
     assert "NaN" not in Path(page).read_text() and "nan," not in Path(page).read_text()
+
+
+@pytest.mark.parametrize("kind", ["white", "black"])
+def test_colours_alone_need_no_other_network(layered: Dataset, folder: Path, tmp_path: Path, kind: str) -> None:
+    if kind == "black":
+        pytest.importorskip("onnxruntime")
+    target = load_target(folder / f"{kind}.toml")
+    chosen = AttackedSettings(colours=0.1, per_subject=2, steps=3, device="cpu")
+    found = measure_attacks(target, layered, tmp_path / "run", chosen)
+    assert found.network == target.name and found.codes is None and found.initial_mm is None
+    known = {one.key: one for one in found.numbers()}
+    assert set(known) == {"colours_mm", "colours_fooled"}
+    assert known["colours_mm"].null is not None and known["colours_mm"].found.value > known["colours_mm"].null.value
 
 
 def test_a_foreign_target_cannot_repaint(layered: Dataset, folder: Path, tmp_path: Path) -> None:
