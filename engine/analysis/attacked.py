@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from turncoat.engine.analysis.budgets import BUDGETS, curve_settings
+from turncoat.engine.analysis.budgets import curve_settings
 from turncoat.engine.analysis.curves import BudgetCurves, budget_curves
 from turncoat.engine.analysis.intervals import Interval, bootstrap_mean, clusters_of
 from turncoat.engine.analysis.number import Number
@@ -37,12 +37,14 @@ class AttackedSettings(Settings):
     colours: largest change of a colour channel.
     per_subject: frames of each subject of the split, everyday actions.
     steps: of every attack; all of them are made.
+    draws: of every random control.
     """
 
-    budgets: tuple[float, ...] = BUDGETS
+    budgets: tuple[float, ...] = (2.0, 4.0, 8.0, 16.0)
     colours: float = Field(0.1, gt=0, lt=1)
     per_subject: int = Field(8, ge=1)
-    steps: int = Field(30, ge=1)
+    steps: int = Field(24, ge=1)
+    draws: int = Field(10, ge=1)
     split: str = "held-out"
     group: str = "everyday"
     batch: int = Field(64, ge=1)
@@ -56,6 +58,7 @@ class AttackedSettings(Settings):
             colours=(self.colours,),
             budget_iterations=self.steps,
             colour_iterations=self.steps,
+            draws=self.draws,
             batch=self.batch,
             seed=self.seed,
             device=self.device,

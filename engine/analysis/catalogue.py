@@ -218,6 +218,13 @@ def _drawn(module: str, function: str) -> Callable[[Sequence[Any], Path], list[P
     return draw
 
 
+def _draw_wardrobe(results: Sequence[Any], folder: Path) -> list[Path]:
+    from turncoat.engine.report.wardrobe_figure import draw_wardrobe
+    from turncoat.engine.report.wardrobe_strip import draw_wardrobe_strip
+
+    return [*draw_wardrobe(results, folder), *draw_wardrobe_strip(results, folder)]
+
+
 def _draw_attack(results: Sequence[Any], folder: Path) -> list[Path]:
     from turncoat.engine.report.curves_plot import draw_curves
 
@@ -241,7 +248,7 @@ ANALYSES: dict[str, Analysis] = {
             "the colours of the clothes change, their cut, the body, the room, or a cast shadow?",
             "",
             _wardrobe,
-            _drawn("wardrobe_figure", "draw_wardrobe"),
+            _draw_wardrobe,
             ("colours_mpjpe_mm", "shape_mpjpe_mm", "body_mpjpe_mm", "background_mpjpe_mm", "shadow_mpjpe_mm",
              "colours_grows_50mm"),
         ),

@@ -67,8 +67,8 @@ def wardrobes_of(dataset: Dataset, settings: AttackSettings) -> dict[str, np.nda
     known = sorted(set(names[trained].tolist() if trained.any() else names.tolist()) - {None})
     order = generator_of(settings.seed, "wardrobes", 0, OTHER_WARDROBES).permutation(len(known))[: settings.draws + 1]
     chosen = sorted(known[k] for k in order)
-    rows = [int(np.flatnonzero(names == name)[0]) for name in chosen]
-    return {name: dataset.layers(np.array([row])).colours[0] for name, row in zip(chosen, rows, strict=True)}
+    rows = np.array([int(np.flatnonzero(names == name)[0]) for name in chosen], dtype=np.int64)
+    return dict(zip(chosen, dataset.colours(rows), strict=True)) if len(rows) else {}
 
 
 def other_wardrobes(

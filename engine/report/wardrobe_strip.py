@@ -14,15 +14,12 @@ from turncoat.engine.report.wardrobe_figure import SHORT
 from turncoat.kernels.errors import ConfigError
 from turncoat.kernels.pose_error import mpjpe
 from turncoat.kernels.skeleton import BONES, JOINTS
-from turncoat.training.data import Dataset
 
 _CELL, _LEFT, _HEAD, _CAPTION = 1.12, 0.95, 1.08, 0.36  # inches
 _TURN_DEG = 38.0
 
 
-def draw_wardrobe_strip(
-    results: Sequence[WardrobeTest], dataset: Dataset, folder: Path, *, quantile: float = 0.5
-) -> list[Path]:
+def draw_wardrobe_strip(results: Sequence[WardrobeTest], folder: Path, *, quantile: float = 0.5) -> list[Path]:
     """Write wardrobe_strip.png, .pdf, .svg: a column for the anchor and for one level of each factor, a row a network.
 
     The pose is the one at `quantile` of the spreads over colours, averaged over the networks, in the group of actions
@@ -36,7 +33,7 @@ def draw_wardrobe_strip(
         raise ConfigError("Wardrobe tests of different frames were given; draw results of one crossed set together.")
     pose = _pose_at(results, quantile)
     shown = [int(first.anchor_places[pose]), *_strongest(results, pose)]
-    return save_figure(_strip(results, dataset, pose, shown), folder, "wardrobe_strip")
+    return save_figure(_strip(results, pose, shown), folder, "wardrobe_strip")
 
 
 def _pose_at(results: Sequence[WardrobeTest], quantile: float) -> int:
@@ -64,8 +61,9 @@ def _strongest(results: Sequence[WardrobeTest], pose: int) -> list[int]:
     return found
 
 
-def _strip(results: Sequence[WardrobeTest], dataset: Dataset, pose: int, shown: list[int]) -> Any:
+def _strip(results: Sequence[WardrobeTest], pose: int, shown: list[int]) -> Any:
     first, columns = results[0], len(shown)
+    dataset = first.crossed
     width = _LEFT + columns * _CELL + 0.1
     row = _CELL + _CAPTION
     height = _HEAD + _CELL + 0.1 + len(results) * row + 0.05

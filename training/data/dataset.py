@@ -138,14 +138,24 @@ class Dataset:
 
     def layers(self, rows: Rows) -> Layers:
         """Colour layers, rendered again: ``frame = clamp(sum_m shading_m colour_m + rest)``. Studio data only."""
+        self._of_the_studio()
+        from turncoat.training.data.studio.layers import layers
+
+        return layers(self, self._rows(rows))
+
+    def colours(self, rows: Rows) -> np.ndarray:
+        """Colours of the layers alone, float32 (N, 8, 3) in [0, 1], which take no rendering. Studio data only."""
+        self._of_the_studio()
+        from turncoat.training.data.studio.recipe import wardrobe
+
+        return np.stack([wardrobe(name).colours() for name in self.column("wardrobe")[self._rows(rows)].tolist()])
+
+    def _of_the_studio(self) -> None:
         if self.info.get("name") != "studio":
             raise DataError(
                 f'{self.folder} is a "{self.info.get("name")}" dataset, colour layers need a "studio" dataset; '
                 "render one with `turncoat render`."
             )
-        from turncoat.training.data.studio.layers import layers
-
-        return layers(self, self._rows(rows))
 
     # Geometry
 

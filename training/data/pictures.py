@@ -119,6 +119,10 @@ class PictureFolder(Dataset):
             "paper, free or natural, or attack a studio dataset."
         )
 
+    def colours(self, rows: Rows) -> np.ndarray:
+        """There are none: DataError."""
+        return self.layers(rows).colours
+
     def joints_world(self, rows: Rows) -> np.ndarray:
         """NaN (N, 17, 3): nobody knows."""
         return np.full((len(self._rows(rows)), JOINTS, 3), np.nan, dtype=np.float32)

@@ -115,6 +115,7 @@ def _measured(
         poses=poses,
         truth=truth,
         joints=tuple(getattr(network, "joints", range(poses.shape[1]))),
+        crossed=dataset,
     )
 
 

@@ -1,6 +1,6 @@
 """What a wardrobe test found, as numbers, as JSON, and as the arrays that figures and comparisons need."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from turncoat.engine.analysis.number import Number
 from turncoat.engine.analysis.wardrobe.pairs import Pairs
 from turncoat.engine.analysis.wardrobe.settings import WardrobeSettings
 from turncoat.engine.analysis.wardrobe.spread import KINDS, Part, Shares, Spread
+from turncoat.training.data import Dataset
 
 NOISE = "noise"
 NOISE_NAME = "one grey level of noise"
@@ -55,7 +56,7 @@ class WardrobeTest:
         anchors: the base poses. unreadable: damaged frames that were left out.
         of, factor, level, seen, pairs: of all M changed frames: number of the base pose, names, and `Pairs`.
         rows: (R,) of the dataset; places (M,), anchor_places (P,): where changed frames and anchors are among them.
-        poses, truth: (R, J, 3) mm. joints: numbers of the J joints among the 17.
+        poses, truth: (R, J, 3) mm. joints: numbers of the J joints among the 17. crossed: the set itself.
     """
 
     name: str
@@ -75,6 +76,7 @@ class WardrobeTest:
     poses: np.ndarray
     truth: np.ndarray
     joints: tuple[int, ...]
+    crossed: Dataset = field(repr=False)
 
     def __getitem__(self, factor: str) -> Spread:
         return self.spreads[self.settings.group][factor]

@@ -149,6 +149,8 @@ def test_columns_cannot_be_changed_and_unknown_ones_are_named(ds):
 def test_only_studio_data_has_layers(ds):
     with pytest.raises(DataError, match='is a "tiny" dataset'):
         ds.layers([0])
+    with pytest.raises(DataError, match='is a "tiny" dataset'):
+        ds.colours([0])
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from turncoat.training.data.studio import crossed
 from turncoat.training.data.studio import recipe as recipes
 from turncoat.training.data.studio.crossed_render import instead
 from turncoat.training.data.studio.raster import MATERIAL_COUNT
-from turncoat.training.data.studio.render import VIEWS_PER_SCENE, backgrounds_8bit
+from turncoat.training.data.studio.render import VIEWS_PER_SCENE
 from turncoat.training.data.studio.stage import Staged, View, stage
 from turncoat.training.data.studio.wardrobe import GARMENTS, MATERIALS
 
@@ -93,13 +93,13 @@ def _drawn(dataset: Dataset, rows: np.ndarray) -> Iterator[tuple[int, View, Stag
     known = _sequences(info["preset"], info["recipe"], info["seed"])
     view = View(dataset.size, shadow=info["shadow"])
     names, instants, cameras = (dataset.column(c)[rows] for c in ("sequence", "instant", "camera"))
+    backgrounds = dataset.background(rows).transpose(0, 2, 3, 1)
     for name in dict.fromkeys(names.tolist()):
         staged = _staged(known[name], info["seed"], dataset.size)
-        backgrounds = backgrounds_8bit(known[name].scene, dataset.size).astype(np.float32) / np.float32(255)
         mine = np.flatnonzero(names == name)
         for n in mine[np.lexsort((cameras[mine], instants[mine]))]:
             view.draw(staged, int(instants[n]), int(cameras[n]))
-            yield int(n), view, staged, backgrounds[int(cameras[n])]
+            yield int(n), view, staged, backgrounds[n].astype(np.float32) / np.float32(255)
 
 
 def _drawn_crossed(dataset: Dataset, rows: np.ndarray) -> Iterator[tuple[int, View, Staged, np.ndarray]]:

@@ -53,6 +53,7 @@ def test_layers_recompose_the_stored_frame_to_one_grey_level(rendered):
     assert layers.shading.sum(1).max() <= 1 + 1e-6 and layers.shading.min() >= 0
     frame = np.clip(np.einsum("nmyx,nmc->ncyx", layers.shading, layers.colours) + layers.rest, 0, 1)
     assert np.abs(np.floor(frame * 255 + 0.5) - ds.read(rows)).max() <= 1
+    np.testing.assert_array_equal(ds.colours(rows), layers.colours)
 
 
 def test_frames_equal_their_background_where_nobody_is(rendered):
