@@ -10,8 +10,11 @@ python benchmarks/peers.py DATA [--network nsd] [--attacks paper natural] [--sam
 
 Contenders take turns, a chunk of images each, so that a busy machine is unfair to all alike; the order changes from
 chunk to chunk. All do the whole work: reading, admission, steps, 8-bit verification in float32. No judge, no controls,
-no rows. Samples past the threshold before the attack count for nobody. (a) is slow and takes the first --one-by-one
-images of the same order only. Success is compared sample by sample (McNemar, exact).
+no rows. Samples past the threshold before the attack count for nobody. (a) is slow and takes --one-by-one images only;
+as its steps are (b)'s, image by image, its rate is what it needs a step, over the steps that (b) made on all images:
+else a few stubborn images would decide. Success is compared sample by sample (McNemar, exact). `of peak`: of this
+machine's measured matrix-product peak in the step's own precision, what the gradient steps reach, counting products
+and convolutions alone.
 """
 
 import argparse
@@ -26,6 +29,8 @@ import numpy as np
 import torch
 from measure import save, versions
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from turncoat.engine.analysis.paired import mcnemar
 from turncoat.engine.attack import AttackSettings, Outcome
@@ -53,6 +58,7 @@ class Tally:
     Attributes:
         seconds: of all its chunks. fooled, iterations: by position of the image; only images that were attacked.
         first: whether float32 confirmed the first claim, of images that had one.
+        step_s: seconds in gradient steps. stepped: images that these steps computed, moving or not.
     """
 
     seconds: float = 0.0
@@ -60,6 +66,7 @@ class Tally:
     iterations: dict[int, int] = field(default_factory=dict)
     first: list[bool] = field(default_factory=list)
     step_s: float = 0.0
+    stepped: int = 0
     busy: list[tuple[int, int]] = field(default_factory=list)
     memory_mib: float = 0.0
 
@@ -88,6 +95,7 @@ def main() -> None:
     network.to(device).requires_grad_(False)
     rows = _images(data, given.samples)
     sessions = {name: _session(name, given, network) for name in given.backends}
+    peaks, flops = _peaks(device), _flops(data, network, device)
     facts = {
         "network": given.network,
         "dataset": data.info.get("preset"),
@@ -97,7 +105,8 @@ def main() -> None:
         "slots": given.slots,
         "device": given.device,
         "threads": torch.get_num_threads(),
-        "matrix_product_peak": {k: f"{v:.0f} GFLOP/s" for k, v in _peaks(device).items()},
+        "matrix_product_peak": {k: f"{v:.0f} GFLOP/s" for k, v in peaks.items()},
+        "gradient_step": f"{flops / 1e9:.2f} GFLOP an image",
         **versions("torch", "numpy"),
     }
     table = []
@@ -117,7 +126,7 @@ def main() -> None:
         plain = Pair(network, network, (given.network,) * 2, device, runtime=_PlainRuntime(network, device))
         contenders["(b) in flight"] = _in_flight(data, plain, attack, choice.step_size, settings)
         tallies = _race(contenders, rows, given.chunk, given.one_by_one)
-        table += _table(attack, tallies)
+        table += _table(attack, tallies, peaks, flops)
         text = save(given.name, "Attacked images a second", table, facts)  # after each attack: the next takes long
         print(text, flush=True)
 
@@ -176,6 +185,7 @@ def _plainly(
                 begun = time.perf_counter()
                 pose, gradient = plain.attack_step(space.appearance(x.detach(), limits), canvas, q, weight, sign)
                 tally.step_s += time.perf_counter() - begun
+                tally.stepped += len(q)
                 new = (mpjpe(pose, q) > settings.threshold_mm) & ~fooled
                 if new.any():  # what the other contenders have to pass too: float32 on the 8-bit picture
                     who = new.nonzero()[:, 0]
@@ -225,6 +235,7 @@ def _in_flight(data: Dataset, pair: Pair, attack: str, step_size: float, setting
                     tally.first.append(kept.confirmed)
         traffic = flight.flight.traffic
         tally.step_s += traffic.step_s
+        tally.stepped += traffic.places
         tally.busy.append((traffic.busy_before_tail, traffic.places_before_tail))
 
     return run
@@ -255,8 +266,13 @@ def _race(contenders: dict[str, Contender], rows: np.ndarray, chunk: int, one_by
     return tallies
 
 
-def _table(attack: str, tallies: dict[str, Tally]) -> list[dict[str, Any]]:
+def _table(attack: str, tallies: dict[str, Tally], peaks: dict[str, float], flops: float) -> list[dict[str, Any]]:
     rates = {name: len(tally.fooled) / tally.seconds for name, tally in tallies.items()}
+    made = {name: np.array([*tally.iterations.values()]) + 1 for name, tally in tallies.items()}
+    for name, tally in tallies.items():
+        if name.startswith("(a)"):
+            of_all = next(steps for other, steps in made.items() if other.startswith("(b) static"))
+            rates[name] = 1 / (tally.seconds / made[name].sum() * of_all.mean())
     a, b = (next(rate for name, rate in rates.items() if name.startswith(start)) for start in ("(a)", "(b) static"))
     reference = next(tally for name, tally in tallies.items() if name.startswith("(b) static"))
     found = []
@@ -270,6 +286,7 @@ def _table(attack: str, tallies: dict[str, Tally]) -> list[dict[str, Any]]:
                 [(reference.fooled[i], tally.fooled[i]) for i in both],
             )
         )
+        peak = peaks["bfloat16" if "bfloat16" in name else "float32"]
         busy = sum(moving for moving, _ in tally.busy) / max(1, sum(places for _, places in tally.busy))
         found.append(
             {
@@ -279,9 +296,10 @@ def _table(attack: str, tallies: dict[str, Tally]) -> list[dict[str, Any]]:
                 "images/s": round(rates[name], 2),
                 "over (a)": round(rates[name] / a, 2),
                 "over (b)": round(rates[name] / b, 2),
-                "successes/s": round(sum(tally.fooled.values()) / tally.seconds, 2),
+                "successes/s": round(rates[name] * np.mean([*tally.fooled.values()]), 2),
                 "us a sample-iteration": round(1e6 * tally.seconds / max(1, int((steps + 1).sum())), 0),
                 "in steps": f"{tally.step_s / tally.seconds:.0%}",
+                "of peak": f"{flops * tally.stepped / tally.step_s / 1e9 / peak:.0%}",
                 "success": f"{np.mean([*tally.fooled.values()]):.1%}",
                 "only it / only (b), p": f"{won} / {lost}, {mcnemar(won, lost):.2g}",
                 "confirmed first": f"{np.mean(tally.first):.1%}" if tally.first else "",
@@ -291,6 +309,32 @@ def _table(attack: str, tallies: dict[str, Tally]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _flops(data: Dataset, network: Any, device: torch.device) -> float:
+    """Floating-point operations of one gradient step on one image; two for every multiplication and addition."""
+    pair, plain = Pair(network, network, ("plain", "plain"), device), PlainSession(network, device)
+    rows = np.arange(4)
+    with torch.no_grad():
+        admitted = admit_codes(pair, *(pair.frames(each) for each in (data.read(rows), data.background(rows))))
+        aim = admitted.clean_pose, torch.ones(admitted.clean_pose.shape[1]), torch.ones(len(rows))
+        with _Counted() as counted:
+            plain.attack_step(admitted.appearance, admitted.canvas, *aim)
+    return counted.total / len(rows)
+
+
+class _Counted(TorchDispatchMode):
+    """Adds up the operations of products and convolutions. (`FlopCounterMode` hooks modules, and the hooks stop
+    `autograd.grad`.)
+    """
+
+    total = 0.0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=found)
+        return found
 
 
 def _peaks(device: torch.device) -> dict[str, float]:
