@@ -31,20 +31,28 @@ def open_cases(
     Raises:
         ConfigError: two of one name. DataError: weights that cannot be read.
     """
-    place = find_device(device)
     cases: list[Case] = []
     for source in networks:
-        network: Any = open_any(source)
-        name = network_name(network)
-        if name in [case.name for case in cases]:
-            raise ConfigError(f"Two of the networks are called {name!r}; rename one.")
-        if hasattr(network, "to"):
-            network.to(place)
-        if hasattr(network, "eval"):
-            network.eval()
-            network.requires_grad_(False)
-        cases.append(Case(name, network, data, crossed, out / "runs" / name, str(place), command))
+        case = open_case(source, data, crossed=crossed, device=device, command=command)
+        if case.name in [other.name for other in cases]:
+            raise ConfigError(f"Two of the networks are called {case.name!r}; rename one.")
+        case.folder = out / "runs" / case.name
+        cases.append(case)
     return cases
+
+
+def open_case(
+    source: str, data: Dataset, *, crossed: Dataset | None = None, device: str = "auto", command: str | None = None
+) -> Case:
+    """One network, on its device and frozen."""
+    place = find_device(device)
+    network: Any = open_any(source)
+    if hasattr(network, "to"):
+        network.to(place)
+    if hasattr(network, "eval"):
+        network.eval()
+        network.requires_grad_(False)
+    return Case(network_name(network), network, data, crossed, device=str(place), command=command, source=source)
 
 
 def open_crossed(data: Dataset, crossed: Path | None) -> Dataset | None:

@@ -43,6 +43,7 @@ class Case:
         folder: where the run of its attacks lies.
         device: where attacks run; see `AttackSettings`.
         command: command line to record in runs.
+        source: what the network was opened by, for other processes; None: it is none of a file.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Case:
     folder: Path = Path("runs/analyses")
     device: str = "auto"
     command: str | None = None
+    source: str | None = None
     _codes: Any = field(default=None, repr=False)
 
     def codes(self, progress: Progress | None = None) -> Any:

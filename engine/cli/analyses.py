@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from turncoat.engine.analysis.analyse import analyse
+from turncoat.engine.analysis.apart import analyse_apart
 from turncoat.engine.analysis.catalogue import Analysis, Case, LeftOut
 from turncoat.engine.cli.output import Output
 from turncoat.engine.report.analyses_page import Section
@@ -14,9 +15,17 @@ from turncoat.engine.runs.provenance import machine, versions
 from turncoat.training.data import Dataset
 
 
-def looked_at(analyses: Sequence[Analysis], cases: Sequence[Case], figures: Path, output: Output) -> list[Section]:
-    """Run the analyses with a bar each, show their tables, draw their figures."""
+def looked_at(
+    analyses: Sequence[Analysis], cases: Sequence[Case], figures: Path, output: Output, workers: int = 1
+) -> list[Section]:
+    """Run the analyses with a bar each (in several processes with one for all), show tables, draw figures."""
     sections = {one.key: Section(one) for one in analyses}
+
+    def keep(analysis: Analysis, case: Case, result: Any) -> None:
+        sections[analysis.key].add(case.name, result)
+        if isinstance(result, LeftOut):
+            output.show(f"{case.name}: {analysis.title} is left out. {result.why}")
+
     with ExitStack() as bars:
 
         def progress(network: str, title: str) -> Callable[..., None]:
@@ -32,11 +41,13 @@ def looked_at(analyses: Sequence[Analysis], cases: Sequence[Case], figures: Path
 
         def found(analysis: Analysis, case: Case, result: Any) -> None:
             bars.close()
-            sections[analysis.key].add(case.name, result)
-            if isinstance(result, LeftOut):
-                output.show(f"{case.name}: {analysis.title} is left out. {result.why}")
+            keep(analysis, case, result)
 
-        analyse(analyses, cases, progress, found)
+        if workers > 1 and len(cases) > 1:
+            with output.progress("analysing", "analyses") as advance:
+                analyse_apart(analyses, cases, workers, advance, keep)
+        else:
+            analyse(analyses, cases, progress, found)
     for section in sections.values():
         section.draw(figures)
         table = section.narrow()

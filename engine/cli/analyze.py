@@ -26,6 +26,10 @@ def analyze(
         Path | None, typer.Option(help="Set of the recipe crossed. Default: DATA-crossed, if it is there.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the page, the figures and the runs.")] = Path("runs/analyses"),
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, a network each at a time. Default: one a core, 4 at most; 1 on a GPU."),
+    ] = None,
     device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
 ) -> None:
@@ -35,6 +39,7 @@ def analyze(
     does not allow is left out with the reason. Finished attacks in OUT/runs are used again.
     """
     from turncoat.engine.analysis.analyse import open_cases, open_crossed
+    from turncoat.engine.analysis.apart import default_workers
     from turncoat.engine.analysis.catalogue import chosen
     from turncoat.engine.cli.analyses import looked_at, provenance
     from turncoat.engine.report.analyses_page import analyses_document, write_analyses
@@ -48,7 +53,7 @@ def analyze(
     check_output_folder(out, resume=True)
     command = shlex.join(["turncoat", *sys.argv[1:]])
     cases = open_cases(networks, dataset, out, crossed=set_apart, device=device, command=command)
-    sections = looked_at(analyses, cases, out / "figures", output)
+    sections = looked_at(analyses, cases, out / "figures", output, workers or default_workers(len(cases), device))
     names = ", ".join(case.name for case in cases)
     files = write_analyses(
         sections,

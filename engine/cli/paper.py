@@ -24,6 +24,10 @@ def paper(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report, the figures and the runs.")] = Path("runs/paper"),
     per_subject: Annotated[int, typer.Option(min=1, help="Frames of each subject that the tables attack.")] = 20,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, a network each at a time. Default: one a core, 4 at most; 1 on a GPU."),
+    ] = None,
     device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
 ) -> None:
@@ -36,6 +40,7 @@ def paper(
 
     from turncoat.engine.analysis import paper_values
     from turncoat.engine.analysis.analyse import open_cases, open_crossed
+    from turncoat.engine.analysis.apart import default_workers
     from turncoat.engine.analysis.catalogue import chosen
     from turncoat.engine.analysis.family import SELECTION, SETTINGS, attack_family, default_networks
     from turncoat.engine.analysis.tables import make_tables
@@ -77,7 +82,7 @@ def paper(
     (out / "tables").mkdir(exist_ok=True)
     files = list(write_tables(tables, runs, out / "tables"))
     cases = open_cases(names, dataset, out / "analyses", crossed=set_apart, device=place, command=command)
-    sections = looked_at(chosen(), cases, out / "figures", output)
+    sections = looked_at(chosen(), cases, out / "figures", output, workers or default_workers(len(cases), device))
     printed = printed_table()
     notes = " ".join(paper_values.NOTES[2:])
     before = {

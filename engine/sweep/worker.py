@@ -1,10 +1,7 @@
 """A process that does parts for another: it is told which, writes them into the run folder, and says so."""
 
-import os
 import pickle
 import signal
-import threading
-import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from turncoat.engine.sweep.prepare import Asked, Sweep, prepare
 from turncoat.engine.sweep.run import do_parts, throughput_of
 from turncoat.kernels.device import exact_float32
 from turncoat.kernels.errors import DataError, TurncoatError
+from turncoat.kernels.processes import die_with_parent
 
 
 def work(
@@ -27,7 +25,7 @@ def work(
     Over `pipe` it gets lists of part numbers, None at the end, and sends: ("ready",), ("advance", samples, attack),
     ("done", throughput) after each list, or ("failed", error) before it ends. `asked` is an `Asked`, packed.
     """
-    _die_with_parent()
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks gets it too, and ends this one
     try:
         jobs: dict[str, Job] = {}
@@ -72,15 +70,3 @@ def sendable(error: Exception) -> Exception:
     import traceback
 
     return RuntimeError("in a worker: " + "".join(traceback.format_exception(error)))
-
-
-def _die_with_parent() -> None:
-    """A killed sweep must not leave workers behind that still write."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -4,10 +4,8 @@ Each has a pipe of its own: of a queue that all share, a process that is killed 
 """
 
 import multiprocessing
-import os
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -22,6 +20,7 @@ from turncoat.engine.sweep.prepare import Asked, Sweep
 from turncoat.engine.sweep.progress import Bar, Recorder
 from turncoat.engine.sweep.worker import work
 from turncoat.kernels.errors import EngineError
+from turncoat.kernels.processes import threads_of_children
 
 Throughput = dict[str, tuple[int, float]]
 
@@ -136,7 +135,7 @@ class _Office:
         """Start a process."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=work, args=(theirs, *self._arguments), daemon=True)
-        with _threads(self._threads):
+        with threads_of_children(self._threads):
             process.start()
         theirs.close()  # or its end would not be noticed
         self.writer.log(worker=process.pid, threads=self._threads)
@@ -171,18 +170,6 @@ class _Office:
             worker.process.kill()
             worker.process.join()
         worker.pipe.close()
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """What processes that are started inside take for their number of threads, where nobody has said another."""
-    names = [name for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS") if name not in os.environ]
-    os.environ |= dict.fromkeys(names, str(count))
-    try:
-        yield
-    finally:
-        for name in names:
-            os.environ.pop(name, None)
 
 
 def _added(one: Throughput, other: Throughput) -> Throughput:

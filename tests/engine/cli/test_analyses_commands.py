@@ -1,15 +1,21 @@
 """`turncoat analyze`, `paper` and `card` from end to end: an untrained network, stick figures, all that is written."""
 
 import json
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixtures.lively import lively
-from turncoat.engine.analysis import family
-from turncoat.engine.analysis.catalogue import ANALYSES
+from turncoat.engine.analysis import apart, family
+from turncoat.engine.analysis.analyse import open_case
+from turncoat.engine.analysis.apart import analyse_apart
+from turncoat.engine.analysis.catalogue import ANALYSES, chosen
 from turncoat.engine.cli import main
+from turncoat.kernels.errors import ConfigError, EngineError, TurncoatError
 from turncoat.training.checkpoint import save_network
 from turncoat.training.data import open_dataset
 
@@ -80,6 +86,34 @@ def test_one_analysis_by_name_gives_the_same_numbers(
     before: dict[str, Any] = json.loads((made / "analyses.json").read_text())
     of_paper, alone = (one["analyses"]["zero"]["networks"]["nsd"]["numbers"] for one in (before, document))
     assert alone == of_paper
+
+
+def test_processes_give_the_same_numbers_in_the_same_order(
+    made: Path, tiny_dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = tmp_path / "another.safetensors"
+    shutil.copy(weights, second)
+    assert run("analyze", second, weights, "--data", tiny_dataset, "--only", "zero", "--only", "wardrobe",
+               "--workers", 2, "--out", tmp_path / "out", "--json") == 0  # fmt: skip
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)["analyses"]
+    assert list(found["zero"]["networks"]) == ["another", "nsd"]
+    assert [one["network"] for one in found["wardrobe"]["left_out"]] == ["another", "nsd"]
+    before = json.loads((made / "analyses.json").read_text())["analyses"]["zero"]["networks"]["nsd"]["numbers"]
+    for numbers in (one["numbers"] for one in found["zero"]["networks"].values()):
+        assert numbers == before
+
+
+def test_a_process_that_dies_is_a_sentence(tiny_dataset: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = open_dataset(tiny_dataset)
+    cases = [replace(open_case(str(weights), dataset), source="/dev/null/" + name) for name in ("a", "b")]
+    with pytest.raises(TurncoatError, match="There are no weights"):  # what a worker comes upon is told here
+        analyse_apart(chosen(["zero"]), cases, 2)
+    monkeypatch.setattr(apart, "_begin", os._exit)
+    with pytest.raises(EngineError, match=r"process .* died.*fewer --workers"):
+        analyse_apart(chosen(["zero"]), cases, 2)
+    for bad, match in ((0, "at least 1"), (2, "not opened by name")):
+        with pytest.raises(ConfigError, match=match):
+            analyse_apart(chosen(["zero"]), [replace(cases[0], source=None)], bad)
 
 
 def test_a_card_holds_what_could_be_measured(tiny_dataset: Path, weights: Path, tmp_path: Path) -> None:

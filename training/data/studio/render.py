@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
@@ -17,6 +15,7 @@ import numpy as np
 
 from turncoat.kernels.errors import ConfigError, DataError
 from turncoat.kernels.files import check_output_folder
+from turncoat.kernels.processes import die_with_parent
 from turncoat.training.data.store import ShardWriter, finish_dataset, shard_is_finished
 from turncoat.training.data.studio import crossed
 from turncoat.training.data.studio import recipe as recipes
@@ -135,25 +134,13 @@ def _run(render: Callable[..., int], jobs: list[tuple], workers: int):  # type: 
             yield render(*job)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_die_with_parent) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=die_with_parent) as pool:
         try:
             for future in as_completed([pool.submit(render, *job) for job in jobs]):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _die_with_parent() -> None:
-    """A killed rendering must not leave workers behind that still write."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,132 @@
+"""Analyses of several networks in several processes, a network each at a time.
+
+What little of an analysis is not matrix products (statistics, drawings, embeddings) keeps one core busy; with a network
+a process, the others have work meanwhile.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import torch
+
+from turncoat.engine.analysis.catalogue import Analysis, Case, chosen, look
+from turncoat.kernels.device import find_device
+from turncoat.kernels.errors import ConfigError, EngineError
+from turncoat.kernels.processes import die_with_parent, threads_of_children
+from turncoat.training.data import Dataset
+
+MOST = 4
+"""Processes that are started where nobody says how many: each takes one to two GB."""
+Found = Callable[[Analysis, Case, Any], None]
+_said: Any = None
+"""Where a worker says what it has finished."""
+
+
+def default_workers(networks: int, device: str) -> int:
+    """One a network, no more than there are threads, or `MOST`; one on a GPU, which they would only share."""
+    if find_device(device).type != "cpu":
+        return 1
+    return max(1, min(networks, torch.get_num_threads(), MOST))
+
+
+def analyse_apart(
+    analyses: Sequence[Analysis],
+    cases: Sequence[Case],
+    workers: int,
+    progress: Callable[..., None] | None = None,
+    found: Found | None = None,
+) -> None:
+    """Every analysis of every network, in `workers` processes with their share of the threads.
+
+    Args:
+        analyses: of the catalogue. cases: with `source`, which each process opens again.
+        progress: called with analyses done, analyses in all, and the network and title of the last one.
+        found: called with what came of each, network by network in the order of `cases`, once all are done.
+
+    Raises:
+        ConfigError: fewer than one worker, or a network that cannot be opened by name.
+        EngineError: a process died.
+    """
+    if workers < 1:
+        raise ConfigError(f"The number of workers is {workers}; it has to be at least 1.")
+    without = [case.name for case in cases if case.source is None]
+    if without:
+        raise ConfigError(f"{without[0]} was not opened by name, so no other process can open it; use one worker.")
+    context = multiprocessing.get_context("spawn")  # forked, torch's threads would hang
+    said, threads = context.Queue(), max(1, torch.get_num_threads() // workers)
+    keys, total = [analysis.key for analysis in analyses], len(analyses) * len(cases)
+    try:
+        with threads_of_children(threads), ProcessPoolExecutor(
+            min(workers, len(cases)), mp_context=context, initializer=_begin, initargs=(said, threads)
+        ) as pool:  # fmt: skip
+            futures = [pool.submit(_look_at_all, keys, *_packed(case)) for case in cases]
+            try:
+                _follow(futures, said, total, progress)
+                results = [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    except BrokenProcessPool as error:
+        raise EngineError(
+            "A process that analysed a network died; there may be too little memory for so many: give fewer --workers. "
+            "Attacks that are finished are not made again."
+        ) from error
+    if found is not None:
+        for case, of_case in zip(cases, results, strict=True):
+            for analysis, result in zip(analyses, of_case, strict=True):
+                found(analysis, case, result)
+
+
+def _follow(futures: list[Future[Any]], said: Any, total: int, progress: Callable[..., None] | None) -> None:
+    """Tell of progress until all are done, or one has failed."""
+    done, waiting = 0, set(futures)
+    while waiting:
+        over, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+        for future in over:
+            future.result()
+        try:
+            while True:
+                network, title = said.get_nowait()
+                done += 1
+                if progress is not None:
+                    progress(done, total, network=network, analysis=title)
+        except Empty:
+            pass
+
+
+def _packed(case: Case) -> tuple[Any, ...]:
+    return str(case.source), case.data, case.crossed, case.folder, case.device, case.command
+
+
+def _begin(said: Any, threads: int) -> None:
+    """First of all in a worker."""
+    global _said
+    die_with_parent()
+    torch.set_num_threads(threads)
+    _said = said
+
+
+def _look_at_all(
+    keys: list[str],
+    source: str,
+    data: Dataset,
+    crossed: Dataset | None,
+    folder: Path,
+    device: str,
+    command: str | None,
+) -> list[Any]:
+    """All results of one network, in a worker."""
+    from turncoat.engine.analysis.analyse import open_case
+
+    case = open_case(source, data, crossed=crossed, device=device, command=command)
+    case.folder = folder
+    results = []
+    for analysis in chosen(keys):
+        results.append(look(analysis, case))
+        _said.put((case.name, analysis.title))
+    return results
