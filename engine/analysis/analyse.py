@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from turncoat.engine.analysis.catalogue import Analysis, Case, look
+from turncoat.engine.analysis.catalogue import EVERYDAY, Analysis, Case, look
 from turncoat.engine.sweep.networks import open_any
 from turncoat.kernels.device import find_device
 from turncoat.kernels.errors import ConfigError, DataError
@@ -12,6 +12,8 @@ from turncoat.training.checkpoint import network_name
 from turncoat.training.data import Dataset, open_dataset
 
 Progress = Callable[..., None]
+ALL = "all"
+"""Instead of a group: frames of all actions."""
 
 
 def open_cases(
@@ -22,18 +24,23 @@ def open_cases(
     crossed: Dataset | None = None,
     device: str = "auto",
     command: str | None = None,
+    split: str = "held-out",
+    group: str | None = None,
 ) -> list[Case]:
     """The networks, on their device and frozen; each one's runs lie in ``OUT/runs/NAME``.
 
     Args:
         networks: shipped names, files of weights, bundles, descriptions of foreign targets.
+        split, group: of the frames that are looked at; group None: everyday actions, or all where the dataset has no
+            such group; "all": all.
 
     Raises:
-        ConfigError: two of one name. DataError: weights that cannot be read.
+        ConfigError: two of one name. DataError: weights that cannot be read; no such split or group.
     """
     cases: list[Case] = []
+    group = _group(data, split, group)
     for source in networks:
-        case = open_case(source, data, crossed=crossed, device=device, command=command)
+        case = open_case(source, data, crossed=crossed, device=device, command=command, split=split, group=group)
         if case.name in [other.name for other in cases]:
             raise ConfigError(f"Two of the networks are called {case.name!r}; rename one.")
         case.folder = out / "runs" / case.name
@@ -41,8 +48,24 @@ def open_cases(
     return cases
 
 
+def _group(data: Dataset, split: str, group: str | None) -> str | None:
+    """The group of actions to look at, None for all."""
+    there = set(data.column("group")[data.select(split=split)].tolist())
+    if group == ALL or (group is None and EVERYDAY not in there):
+        return None
+    data.select(split=split, group=group or EVERYDAY)
+    return group or EVERYDAY
+
+
 def open_case(
-    source: str, data: Dataset, *, crossed: Dataset | None = None, device: str = "auto", command: str | None = None
+    source: str,
+    data: Dataset,
+    *,
+    crossed: Dataset | None = None,
+    device: str = "auto",
+    command: str | None = None,
+    split: str = "held-out",
+    group: str | None = EVERYDAY,
 ) -> Case:
     """One network, on its device and frozen."""
     place = find_device(device)
@@ -52,7 +75,10 @@ def open_case(
     if hasattr(network, "eval"):
         network.eval()
         network.requires_grad_(False)
-    return Case(network_name(network), network, data, crossed, device=str(place), command=command, source=source)
+    return Case(
+        network_name(network), network, data, crossed, device=str(place), command=command, source=source,
+        split=split, group=group,
+    )  # fmt: skip
 
 
 def open_crossed(data: Dataset, crossed: Path | None) -> Dataset | None:

@@ -100,7 +100,8 @@ def _follow(futures: list[Future[Any]], said: Any, total: int, progress: Callabl
 
 
 def _packed(case: Case) -> tuple[Any, ...]:
-    return str(case.source), case.data, case.crossed, case.folder, case.device, case.command
+    shared = {name: getattr(case, name) for name in ("crossed", "device", "command", "split", "group")}
+    return str(case.source), case.data, case.folder, shared
 
 
 def _begin(said: Any, threads: int) -> None:
@@ -115,15 +116,13 @@ def _look_at_all(
     keys: list[str],
     source: str,
     data: Dataset,
-    crossed: Dataset | None,
     folder: Path,
-    device: str,
-    command: str | None,
+    shared: dict[str, Any],
 ) -> list[Any]:
     """All results of one network, in a worker."""
     from turncoat.engine.analysis.analyse import open_case
 
-    case = open_case(source, data, crossed=crossed, device=device, command=command)
+    case = open_case(source, data, **shared)
     case.folder = folder
     results = []
     for analysis in chosen(keys):

@@ -18,6 +18,7 @@ from turncoat.kernels.errors import ConfigError, DataError, TurncoatError
 from turncoat.training.data import Dataset
 
 Progress = Callable[..., None]
+EVERYDAY = "everyday"
 
 
 class Result(Protocol):
@@ -43,6 +44,7 @@ class Case:
         folder: where the run of its attacks lies.
         device: where attacks run; see `AttackSettings`.
         command: command line to record in runs.
+        split, group: of the frames that are looked at; group None: of all actions.
         source: what the network was opened by, for other processes; None: it is none of a file.
     """
 
@@ -54,6 +56,8 @@ class Case:
     device: str = "auto"
     command: str | None = None
     source: str | None = None
+    split: str = "held-out"
+    group: str | None = EVERYDAY
     _codes: Any = field(default=None, repr=False)
 
     def codes(self, progress: Progress | None = None) -> Any:
@@ -62,11 +66,12 @@ class Case:
         Raises:
             ConfigError: the network does not encode. DataError: too few frames.
         """
-        from turncoat.engine.analysis.codes import gather_codes
+        from turncoat.engine.analysis.codes import FrameSettings, gather_codes
 
         if self._codes is None:
             _needs(self, "encode", "has no codes (it only predicts poses)")
-            self._codes = gather_codes(self.network, self.data, name=self.name, progress=progress)
+            frames = FrameSettings(split=self.split, group=self.group)
+            self._codes = gather_codes(self.network, self.data, frames, name=self.name, progress=progress)
         return self._codes
 
 
@@ -136,45 +141,50 @@ def _paints(case: Case) -> None:
 
 
 def _wardrobe(case: Case, progress: Progress | None) -> Result:
-    from turncoat.engine.analysis.wardrobe import wardrobe_test
+    from turncoat.engine.analysis.wardrobe import WardrobeSettings, wardrobe_test
 
     if case.crossed is None:
         raise DataError(
             "There is no crossed set to compare on; render one with `turncoat render --recipe crossed --out DIR` and "
             "give it with --crossed."
         )
-    return wardrobe_test(case.network, case.crossed, progress=progress)
+    settings = WardrobeSettings(group=case.group or EVERYDAY)
+    return wardrobe_test(case.network, case.crossed, settings, progress=progress)
 
 
 def _attack(case: Case, progress: Progress | None) -> Result:
     from turncoat.engine.analysis.attacked import AttackedSettings, measure_attacks
 
     _needs(case, "predict", "has no pose regressor")
+    settings = AttackedSettings(device=case.device, split=case.split, group=case.group)
     return measure_attacks(
-        case.network, case.data, case.folder / "attack", AttackedSettings(device=case.device), name=case.name,
-        progress=progress, command=case.command,
+        case.network, case.data, case.folder / "attack", settings, name=case.name, progress=progress,
+        command=case.command,
     )  # fmt: skip
 
 
 def _swap(case: Case, progress: Progress | None) -> Result:
-    from turncoat.engine.analysis.repaint import swap_appearance
+    from turncoat.engine.analysis.repaint import SwapSettings, swap_appearance
 
     _paints(case)
-    return swap_appearance(case.network, case.data, progress=progress)
+    settings = SwapSettings(split=case.split, group=case.group)
+    return swap_appearance(case.network, case.data, settings, progress=progress)
 
 
 def _zero(case: Case, progress: Progress | None) -> Result:
-    from turncoat.engine.analysis.repaint import zero_appearance
+    from turncoat.engine.analysis.repaint import ZeroSettings, zero_appearance
 
     _paints(case)
-    return zero_appearance(case.network, case.data, progress=progress)
+    settings = ZeroSettings(split=case.split, group=case.group)
+    return zero_appearance(case.network, case.data, settings, progress=progress)
 
 
 def _channels(case: Case, progress: Progress | None) -> Result:
-    from turncoat.engine.analysis.repaint import replace_channels
+    from turncoat.engine.analysis.repaint import ChannelSettings, replace_channels
 
     _paints(case)
-    return replace_channels(case.network, case.data, progress=progress)
+    settings = ChannelSettings(split=case.split, group=case.group)
+    return replace_channels(case.network, case.data, settings, progress=progress)
 
 
 def _dependence(case: Case, progress: Progress | None) -> Result:
@@ -192,22 +202,7 @@ def _embedding(case: Case, progress: Progress | None) -> Result:
 def _probes(case: Case, progress: Progress | None) -> Result:
     from turncoat.engine.analysis.codes import probes
 
-    return probes(case.network, case.data, codes=case.codes(progress), card=_model_card(case), progress=progress)
-
-
-def _model_card(case: Case) -> dict[str, Any] | None:
-    """The card beside shipped weights, if it is theirs and of this dataset: what it holds is not measured again."""
-    from turncoat.training.cards import read_card
-
-    path = getattr(case.network, "path", None)
-    if not isinstance(path, Path) or not path.with_suffix(".json").is_file():
-        return None
-    try:
-        card = read_card(path.with_suffix(".json"))
-    except DataError:
-        return None
-    measured = [((card.get(part) or {}).get("dataset") or {}).get("fingerprint") for part in ("evaluation", "labels")]
-    return card if measured == [case.data.info.get("fingerprint")] * 2 else None
+    return probes(case.network, case.data, codes=case.codes(progress), progress=progress)
 
 
 def _drawn(module: str, function: str) -> Callable[[Sequence[Any], Path], list[Path]]:
@@ -251,8 +246,8 @@ ANALYSES: dict[str, Analysis] = {
             "",
             _wardrobe,
             _draw_wardrobe,
-            ("colours_mpjpe_mm", "shape_mpjpe_mm", "body_mpjpe_mm", "background_mpjpe_mm", "shadow_mpjpe_mm",
-             "colours_grows_50mm"),
+            ("colours_seen_mpjpe_mm", "colours_seen_growth_mm", "colours_seen_grows_50mm", "colours_unseen_mpjpe_mm",
+             "colours_unseen_growth_mm", "shape_mpjpe_mm", "body_mpjpe_mm", "background_mpjpe_mm", "shadow_mpjpe_mm"),
         ),
         Analysis(
             "attack",

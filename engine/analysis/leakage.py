@@ -30,14 +30,17 @@ class Asked(NamedTuple):
 
 CLOTHES, CODES, INSIDE = "The clothes themselves", "The appearance code", "What the codes tell"
 GROUPS = {
-    CLOTHES: "The same person, pose and camera, in other clothes, rendered: no generator in between.",
+    CLOTHES: "The same pose and camera, rendered with one thing changed; no generator. Spread: of the error.",
     CODES: "The person repainted by the network, with its appearance code changed and nothing else.",
-    INSIDE: "Probes fitted on training sequences, asked about sequences that they never saw.",
+    INSIDE: "Probes fitted on training recordings and asked about others, and how far the codes depend on each other.",
 }
 LINES: tuple[Asked, ...] = (
-    Asked(CLOTHES, "wardrobe", "colours_mpjpe_mm"),
+    Asked(CLOTHES, "wardrobe", "colours_seen_mpjpe_mm"),
+    Asked(CLOTHES, "wardrobe", "colours_seen_growth_mm"),
+    Asked(CLOTHES, "wardrobe", "colours_seen_grows_50mm"),
+    Asked(CLOTHES, "wardrobe", "colours_unseen_mpjpe_mm"),
     Asked(CLOTHES, "wardrobe", "shape_mpjpe_mm"),
-    Asked(CLOTHES, "wardrobe", "colours_grows_50mm"),
+    Asked(CLOTHES, "wardrobe", "background_mpjpe_mm"),
     Asked(CLOTHES, "attack", "colours_mm"),
     Asked(CODES, "attack", "initial_mm"),
     Asked(CODES, "attack", "codes_area_mm"),
@@ -51,7 +54,7 @@ LINES: tuple[Asked, ...] = (
 """Of every card, in this order."""
 ANALYSES = tuple(dict.fromkeys(one.analysis for one in LINES))
 """Which analyses a card takes."""
-HEADLINE = ("wardrobe", "colours_mpjpe_mm")
+HEADLINE = ("wardrobe", "colours_seen_mpjpe_mm")
 
 
 class Line(NamedTuple):
@@ -139,6 +142,8 @@ def leakage_card(
     curves: tuple[BudgetCurves, ...] = ()
     if isinstance(attacks, Attacks):
         curves = tuple(one for one in (attacks.codes, attacks.colours) if one is not None)
+    left_out = [found for found in results.values() if isinstance(found, LeftOut)]
+    left_out += [LeftOut(key, network, why) for key, found in there.items() for why in getattr(found, "left_out", ())]
     return LeakageCard(
         network,
         tuple(described),
@@ -147,7 +152,7 @@ def leakage_card(
             for ask in lines
             if ask.key in known.get(ask.analysis, {})
         ),
-        tuple(found for found in results.values() if isinstance(found, LeftOut)),
+        tuple(left_out),
         curves,
         tuple(provenance),
     )

@@ -10,6 +10,7 @@ from turncoat.engine.analysis.apart import analyse_apart
 from turncoat.engine.analysis.catalogue import Analysis, Case, LeftOut
 from turncoat.engine.cli.output import Output
 from turncoat.engine.report.analyses_page import Section
+from turncoat.engine.report.palette import announce
 from turncoat.engine.report.plain import rich_table
 from turncoat.engine.runs.provenance import machine, versions
 from turncoat.training.data import Dataset
@@ -20,6 +21,7 @@ def looked_at(
 ) -> list[Section]:
     """Run the analyses with a bar each (in several processes with one for all), show tables, draw figures."""
     sections = {one.key: Section(one) for one in analyses}
+    announce(case.name for case in cases)
 
     def keep(analysis: Analysis, case: Case, result: Any) -> None:
         sections[analysis.key].add(case.name, result)

@@ -25,6 +25,10 @@ def analyze(
     crossed: Annotated[
         Path | None, typer.Option(help="Set of the recipe crossed. Default: DATA-crossed, if it is there.")
     ] = None,
+    split: Annotated[str, typer.Option(help="Whose frames are looked at.")] = "held-out",
+    group: Annotated[
+        str | None, typer.Option(help="Group of actions, or all. Default: everyday, where the dataset has that.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the page, the figures and the runs.")] = Path("runs/analyses"),
     workers: Annotated[
         int | None,
@@ -52,7 +56,9 @@ def analyze(
     set_apart = open_crossed(dataset, crossed)
     check_output_folder(out, resume=True)
     command = shlex.join(["turncoat", *sys.argv[1:]])
-    cases = open_cases(networks, dataset, out, crossed=set_apart, device=device, command=command)
+    cases = open_cases(
+        networks, dataset, out, crossed=set_apart, device=device, command=command, split=split, group=group
+    )
     sections = looked_at(analyses, cases, out / "figures", output, workers or default_workers(len(cases), device))
     names = ", ".join(case.name for case in cases)
     files = write_analyses(

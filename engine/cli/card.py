@@ -19,6 +19,10 @@ def card(
     crossed: Annotated[
         Path | None, typer.Option(help="Set of the recipe crossed. Default: DATA-crossed, if it is there.")
     ] = None,
+    split: Annotated[str, typer.Option(help="Whose frames are looked at.")] = "held-out",
+    group: Annotated[
+        str | None, typer.Option(help="Group of actions, or all. Default: everyday, where the dataset has that.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the card. Default: runs/cards/NETWORK.")] = None,
     device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
@@ -43,7 +47,9 @@ def card(
     dataset = open_dataset(data)
     set_apart = open_crossed(dataset, crossed)
     command = shlex.join(["turncoat", *sys.argv[1:]])
-    cases = open_cases([network], dataset, Path(), crossed=set_apart, device=device, command=command)
+    cases = open_cases(
+        [network], dataset, Path(), crossed=set_apart, device=device, command=command, split=split, group=group
+    )
     place = out or Path("runs/cards") / cases[0].name
     check_output_folder(place, resume=True)
     cases[0].folder = place / cases[0].folder

@@ -12,6 +12,7 @@ from turncoat.engine.report.cells import Titled
 from turncoat.engine.report.number_tables import all_numbers, beside_table, by_number
 from turncoat.engine.report.page import template
 from turncoat.engine.report.plain import markdown
+from turncoat.kernels.errors import TurncoatError
 from turncoat.kernels.files import write_json, write_text
 
 FILES = ("analyses.html", "analyses.md", "analyses.json")
@@ -40,11 +41,15 @@ class Section:
             self.left_out.append(found)
         else:
             self.results[network], self.numbers[network] = found, found.numbers()
+            self.left_out += [LeftOut(self.analysis.key, network, why) for why in getattr(found, "left_out", ())]
 
     def draw(self, folder: Path) -> None:
-        """Draw its figures into `folder`."""
+        """Draw its figures into `folder`; one that cannot be drawn is left out with the reason."""
         if self.results:
-            self.figures = self.analysis.draw(list(self.results.values()), folder)
+            try:
+                self.figures = self.analysis.draw(list(self.results.values()), folder)
+            except TurncoatError as error:
+                self.left_out.append(LeftOut(self.analysis.key, ", ".join(self.results), f"No figure: {error}"))
 
     @property
     def headline(self) -> Sequence[str]:

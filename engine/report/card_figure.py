@@ -2,18 +2,22 @@
 
 import math
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from turncoat.engine.analysis.leakage import CLOTHES, GROUPS, LeakageCard, Line
-from turncoat.engine.report.figure_files import INK, QUIET, RULE, new_figure, save_figure
+from turncoat.engine.analysis.curves import BudgetCurves
+from turncoat.engine.analysis.leakage import CLOTHES, CODES, GROUPS, LeakageCard, Line
+from turncoat.engine.attack.controls import RANDOM_DIRECTION
+from turncoat.engine.report.figure_files import INK, QUIET, RULE, new_figure, plain_axes, save_figure
 from turncoat.engine.report.number_tables import UNITS, number_cell
 from turncoat.engine.report.worst import Worst
 
 WIDTH = 9.0
 _COLOURS = {True: "#00785a", False: "#0a66a8"}  # clothes; codes: as on pages
 _LINE, _HEAD, _AFTER, _PICTURES, _FOOT = 0.46, 0.62, 0.22, 2.1, 0.8
+_CURVE = 1.95
 _LABELS, _NUMBERS, _BARS = 0.40, 0.50, 0.52  # where they end, or begin, across the picture
 
 
@@ -26,6 +30,8 @@ def draw_card(card: LeakageCard, worst: Sequence[Worst], folder: Path) -> list[P
     left_out = [part for one in card.left_out for part in wrap(f"Not measured: {one.why}", 118)]
     height = top + sum(_HEAD + _LINE * len(lines) + _AFTER for _, lines in groups)
     height += (_PICTURES if worst else 0.0) + 0.17 * len(left_out) + _FOOT
+    curve = budget_curve(card)
+    height += _CURVE if curve is not None else 0.0
     figure = new_figure(WIDTH, height)
 
     def write(x: float, y: float, text: str, **how: Any) -> None:
@@ -45,6 +51,10 @@ def draw_card(card: LeakageCard, worst: Sequence[Worst], folder: Path) -> list[P
             _draw_line(figure, one, 1 - (at + _LINE / 2) / height, height, longest)
             _text_of(write, one, at)
             at += _LINE
+        if name == CODES and curve is not None:
+            side = (_CURVE - 0.6) / height
+            _draw_curve(figure.add_axes((0.09, 1 - (at + 0.12) / height - side, 0.865, side)), curve)
+            at += _CURVE
         at += _AFTER
     if worst:
         _draw_worst(figure, write, worst, at, height)
@@ -61,6 +71,46 @@ def draw_card(card: LeakageCard, worst: Sequence[Worst], folder: Path) -> list[P
     return save_figure(figure, folder, "card", ("png", "pdf"))
 
 
+def budget_curve(card: LeakageCard) -> BudgetCurves | None:
+    """The curve over budgets of codes, if it is on the card and has more than one budget."""
+    return next((one for one in card.curves if one.family == "codes" and len(one.budgets) > 2), None)
+
+
+def curve_png(curve: BudgetCurves) -> bytes:
+    """The curve alone, as PNG."""
+    figure = new_figure(WIDTH, 2.3)
+    _draw_curve(figure.add_axes((0.075, 0.24, 0.9, 0.7)), curve)
+    found = BytesIO()
+    figure.savefig(found, format="png")
+    return found.getvalue()
+
+
+def _draw_curve(axes: Any, curve: BudgetCurves) -> None:
+    """Mean error over the budget, attacked, and by random directions of the same length."""
+    plain_axes(axes)
+    axes.tick_params(labelsize=7.5, length=2)
+    points, colour = curve.attack.points, _COLOURS[False]
+    at = [point.budget for point in points]
+    if all(point.error_mm.known for point in points):
+        low, high = ([getattr(point.error_mm, side) for point in points] for side in ("low", "high"))
+        axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(at, [point.error_mm.value for point in points], "o-", color=colour, markersize=4, linewidth=1.8)
+    last = points[-1]
+    axes.annotate("searched for", (last.budget, last.error_mm.value), xytext=(-4, 6), textcoords="offset points",
+                  fontsize=7.5, color=colour, ha="right")  # fmt: skip
+    control = curve.control(RANDOM_DIRECTION)
+    if control is not None:
+        axes.plot(at, [point.error_mm.value for point in control.points], "--", color=QUIET, linewidth=1.3)
+        axes.annotate("random directions as long", (last.budget, control.points[-1].error_mm.value), xytext=(-4, 4),
+                      textcoords="offset points", fontsize=7.5, color=QUIET, ha="right")  # fmt: skip
+    axes.axhline(curve.threshold_mm, color=RULE, linewidth=1)
+    axes.set_xlim(0, last.budget)
+    axes.set_ylim(bottom=0)
+    axes.set_xticks(at)
+    axes.set_xlabel("distance from the own code, standard deviations of natural codes", fontsize=7.5, color=QUIET)
+    axes.set_ylabel("pose moves by, mm", fontsize=7.5, color=QUIET)
+
+
 def _text_of(write: Any, line: Line, at: float) -> None:
     number = line.number
     cell = number_cell(number.found, number.unit)
@@ -72,7 +122,9 @@ def _text_of(write: Any, line: Line, at: float) -> None:
     beside = [cell.small] if cell.small else []
     if number.null is not None:
         beside.append(f"{number.null_name}: {number_cell(number.null, number.unit).text}")
-    write(_BARS, at + _LINE / 2 + 0.155, "   ".join(beside), fontsize=6.5, color=QUIET)
+    words = "   ".join([*beside, number.note] if number.note else beside)
+    for row, text in enumerate(wrap(words, 88)[:2]):
+        write(_BARS, at + _LINE / 2 + 0.155 + 0.1 * row, text, fontsize=6.5, color=QUIET)
 
 
 def _draw_line(figure: Any, line: Line, middle: float, height: float, longest: float) -> None:

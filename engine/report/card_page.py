@@ -1,13 +1,14 @@
 """The leakage card as a page, a picture and a document, and several cards side by side."""
 
 import math
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from turncoat.engine.analysis.intervals import Interval
-from turncoat.engine.analysis.leakage import CLOTHES, GROUPS, LeakageCard, Line
-from turncoat.engine.report.card_figure import draw_card, reach
+from turncoat.engine.analysis.leakage import CLOTHES, CODES, GROUPS, LeakageCard, Line
+from turncoat.engine.report.card_figure import budget_curve, curve_png, draw_card, reach
 from turncoat.engine.report.cells import NONE, Cell, Row, Table, Titled
 from turncoat.engine.report.number_tables import UNITS, number_cell
 from turncoat.engine.report.page import template
@@ -56,7 +57,16 @@ def render(card: LeakageCard, worst: Sequence[Worst]) -> str:
     for name, words in GROUPS.items():
         mine = [one for one in card.lines if one.group == name]
         if mine:
-            groups.append({"name": name, "words": words, "lines": [_line(one, longest) for one in mine]})
+            curve = budget_curve(card) if name == CODES else None
+            picture = None if curve is None else b64encode(curve_png(curve)).decode()
+            groups.append(
+                {
+                    "name": name,
+                    "words": words,
+                    "lines": [_line(one, longest) for one in mine],
+                    "curves": f"data:image/png;base64,{picture}" if picture else None,
+                }
+            )
     page = {
         "title": f"Leakage card: {card.network}",
         "network": card.network,

@@ -8,8 +8,8 @@ from turncoat.engine.analysis.curves import BudgetCurves, Curve
 from turncoat.engine.report.figure_files import INK, QUIET, RULE, new_figure, save_figure
 from turncoat.engine.report.palette import network_colours, network_marks
 
-SHOWN = {"codes": "random direction", "colours": "random colours"}
-"""The control that is drawn: of the attack's length and not searched for."""
+SHOWN = {"codes": "random direction", "colours": "random corners"}
+"""The control that is drawn: as long as the attack and not searched for; of corners the strongest of several."""
 AXIS = {
     "codes": "distance from the own code, in standard deviations of natural codes",
     "colours": "largest change of a colour channel",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from turncoat.engine.analysis.codes.dependence import Dependence
 from turncoat.engine.analysis.number import Number
-from turncoat.engine.analysis.paper_values import TABLE_3, paper_network
+from turncoat.engine.analysis.paper_values import table_3
 from turncoat.engine.report.figure_files import INK, QUIET, RULE, new_figure, save_figure
 from turncoat.engine.report.palette import network_colours, network_marks
 
@@ -62,7 +62,7 @@ _PAPER = {"dc": "DC(A, P)", "iob_appearance": "IOB(I, A)", "iob_pose_code": "IOB
 def draw_dependence(results: Sequence[Dependence], folder: Path) -> list[Path]:
     """Write folder/dependence.png, .pdf and .svg: a mark for each network, its interval, and its null as a grey bar.
 
-    Hollow diamonds are the paper's values of the same method, of other data.
+    Hollow diamonds are the paper's values of the network that was trained alike, of other data.
 
     Raises:
         OSError: the folder cannot be written.
@@ -109,7 +109,7 @@ def _panel(
             place = row + (results.index(result) - (len(results) - 1) / 2) * step
             _mark(axes, number, place, step, colours[result.network], marks[result.network])
             values += [value for value in (*number.found[:3], *(number.null or ())[:3]) if value == value]
-            paper = TABLE_3.get(paper_network(result.method or "") or "", {}).get(_PAPER.get(key, ""))
+            paper = table_3(result.network).get(_PAPER.get(key, ""))
             if paper is not None:
                 axes.plot([paper], [place], "D", color=colours[result.network], markerfacecolor="white", markersize=6)
                 values.append(paper)
@@ -141,8 +141,8 @@ def _mark(axes: Any, number: Number, place: float, step: float, colour: str, mar
 def _below(results: Sequence[Dependence]) -> str:
     words = (
         f"{results[0].settings.frames} held-out frames for distance correlations. Bars: 95 % over recordings. "
-        "Grey: recordings exchanged (a bar: where 95 % lie), or a code that says nothing else than the pose (or the "
-        "person)."
+        "Grey: recordings exchanged (a bar: where 95 % lie), of partial ones what is left of a code beside the pose "
+        "(or the person)."
     )
     if any(len(result.described["people"]) > 1 for result in results):
         words += " Where one body has several wardrobes, the wardrobe is asked for in the person's place."

@@ -10,8 +10,8 @@ from turncoat.engine.analysis.codes.embedding import CODES, TRUE_POSE, WAYS, Emb
 from turncoat.engine.analysis.codes.frames import CODE_NAMES
 from turncoat.engine.report.figure_files import INK, QUIET, RULE, new_figure, save_figure
 
-CLASSES = ("#332288", "#cc6677", "#ddcc77", "#117733", "#88ccee", "#882255", "#44aa99", "#999933", "#aa4499")
-"""Paul Tol's muted colours: of actions and people, so that they are not taken for networks."""
+CLASSES = ("#77aadd", "#ee8866", "#aaaa00", "#ffaabb", "#44bb99", "#eedd88", "#99ddff", "#bbcc33", "#b8b8b8")
+"""Paul Tol's light colours: of actions and people, none of them a network's."""
 SHAPES = ("o", "^", "s", "D", "v", "P", "X", "<", ">")
 OTHERS = "others"
 

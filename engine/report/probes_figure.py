@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from turncoat.engine.analysis.codes.frames import APPEARANCE, POSE_CODE
-from turncoat.engine.analysis.codes.probes import HERE, MEAN_POSE, CodeProbes, Told
+from turncoat.engine.analysis.codes.probes import MEAN_POSE, CodeProbes, Told
 from turncoat.engine.analysis.intervals import Interval
 from turncoat.engine.report.figure_files import INK, QUIET, new_figure, plain_axes, save_figure
 from turncoat.engine.report.palette import network_colours
@@ -112,6 +112,9 @@ def _tint(colour: str, share: float) -> tuple[float, ...]:
 
 def _below(results: Sequence[CodeProbes]) -> str:
     kinds = list(dict.fromkeys(told.kind for result in results for told in result.people))
-    words = f"Held-out frames of recordings never fitted on. Probes: {', '.join(kinds)}, the best of them. Bars: 95 %."
-    here = [result.network for result in results if HERE in (result.poses_from, result.people_from)]
-    return f"{words} Fitted on fewer frames than a card's: {', '.join(here)}." if here else words
+    best = ", the best of them" if len(kinds) > 1 else ""
+    frames = results[0].described["training_frames"]
+    return (
+        f"Held-out frames of recordings never fitted on. Probes: {', '.join(kinds)}{best}, fitted on {frames:,} "
+        "frames. Bars: 95 %."
+    )

@@ -45,7 +45,9 @@ def worst_frames(attacks: Attacks) -> tuple[Worst, ...]:
     run, found = attacks.run, []
     sources = find_sources(run)
     colours = attacks.settings.colours
-    asked = [(COLOURS, f"colours of the clothes within ±{colours:g}", f"colours-{colours:g}")]
+    asked = []
+    if attacks.colours is not None:
+        asked.append((COLOURS, f"colours of the clothes within ±{colours:g}", f"colours-{colours:g}"))
     if attacks.codes is not None:
         budgets = attacks.codes.budgets[1:]
         middle = budgets[(len(budgets) - 1) // 2]

@@ -20,6 +20,7 @@ from turncoat.engine.analysis.codes import distance_correlation as dc
 from turncoat.engine.analysis.codes.draws import (
     drawn_intervals,
     null_interval,
+    partner_sequences,
     shuffled_frames,
     shuffled_sequences,
 )
@@ -35,15 +36,15 @@ from turncoat.engine.analysis.codes.frames import (
 from turncoat.engine.analysis.codes.information import Information, InformationSettings, information
 from turncoat.engine.analysis.codes.linear import Determined, RidgeFit, determined, random_features
 from turncoat.engine.analysis.intervals import Interval
-from turncoat.engine.analysis.number import Number, exactly
+from turncoat.engine.analysis.number import Number
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.settings import Settings
 from turncoat.training.data import Dataset
 from turncoat.training.evaluation.people import true_codes
 
 STRUCTURAL = (
-    "The official head makes both codes by one linear layer from the same 128 numbers, so the pose code determines the "
-    "appearance code by construction: an R2 near 1 says nothing of what training did."
+    "The official head makes both codes by one linear layer from the same 128 numbers, so either code determines the "
+    "other by construction: an R2 near 1 says nothing of what training did."
 )
 DIRECTIONS = ((POSE_CODE, APPEARANCE), (APPEARANCE, POSE_CODE))
 _SHUFFLED = ("dc", "dc_corrected", "dc_standardised", "dc_perfect")
@@ -51,16 +52,17 @@ _LABELS = {
     "dc": "distance correlation, as published",
     "dc_corrected": "distance correlation, bias-corrected",
     "dc_standardised": "the same, every channel in its own spread",
-    "dc_perfect": "the same of perfect codes: person and true pose",
+    "dc_perfect": "the same of perfect codes: {who} and true pose",
     "dc_given_pose": "both codes, given the true pose",
-    "dc_people_given_pose": "pose code and person, given the true pose",
-    "dc_pose_given_people": "appearance code and true pose, given the person",
+    "dc_people_given_pose": "pose code and {who}, given the true pose",
+    "dc_pose_given_people": "appearance code and true pose, given the {who}",
 }
 
 
 class DependenceSettings(Settings):
     """frames: of the distance correlations (400: seed paper, section 6). permutations: of frames, and of recordings.
 
+    exchanges: of recordings' remainders, for the nulls of partial distance correlations.
     draws: of recordings, for the intervals of distance correlations. fits: regressions on exchanged recordings.
     features: non-linear functions of the true pose that the pose-only code is made of.
     information: of information over bias; None leaves it out.
@@ -68,6 +70,7 @@ class DependenceSettings(Settings):
 
     frames: int = Field(400, ge=20)
     permutations: int = Field(200, ge=20)
+    exchanges: int = Field(40, ge=20)
     draws: int = Field(100, ge=20)
     fits: int = Field(20, ge=1)
     features: int = Field(600, ge=10)
@@ -77,7 +80,7 @@ class DependenceSettings(Settings):
 
 
 class Correlation(NamedTuple):
-    """A distance correlation. null: of exchanged recordings, or of a code that says nothing else; null_name: which.
+    """A distance correlation. null: of exchanged recordings, or of a code whose remainder was; null_name: which.
 
     frames_null: of shuffled frames, too easy a null; None where there is none. note: one sentence, or "".
     """
@@ -108,15 +111,21 @@ class Dependence:
     official_head: bool | None
     left_out: list[str]
 
+    @property
+    def who(self) -> str:
+        """What is asked for in the person's place: the wardrobe, where one body has several."""
+        return "person" if self.described["people"][-1] == "subject" else str(self.described["people"][-1])
+
     def numbers(self) -> list[Number]:
         """Table 3, with nulls."""
         found = []
         for one in self.correlations:
-            found.append(Number(one.key, _LABELS[one.key], one.found, "", one.null, one.null_name, one.note))
+            label = _LABELS[one.key].format(who=self.who)
+            found.append(Number(one.key, label, one.found, "", one.null, one.null_name, one.note))
         for (origin, aim, within), fitted in self.linear.items():
             key = f"r2{'_within' if within else ''}_{aim}_from_{origin}"
             label = f"linear R2, {CODE_NAMES[aim]} from {CODE_NAMES[origin]}{', within a person' if within else ''}"
-            note = STRUCTURAL if self.official_head and origin == POSE_CODE else ""
+            note = STRUCTURAL if self.official_head else ""
             found.append(Number(key, label, fitted.r2, "share", fitted.null, "recordings exchanged", note))
         if self.information is not None:
             for code, ratio in self.information.ratio.items():
@@ -210,7 +219,8 @@ def correlations(codes: NetworkCodes, settings: DependenceSettings) -> tuple[lis
             f"{len(pool)} frames were encoded, a distance correlation of {settings.frames} was asked for; encode more, "
             "or set frames lower: numbers of different sizes cannot be compared."
         )
-    apart = {name: dc.distances(values) for name, values in _variables(codes, settings).items()}
+    variables = _variables(codes, settings)
+    apart = {name: dc.distances(values) for name, values in variables.items()}
     people = bool(apart["who"].any())
     left_out = [] if people else ["The frames show one person, so nothing is said of people."]
 
@@ -258,7 +268,9 @@ def correlations(codes: NetworkCodes, settings: DependenceSettings) -> tuple[lis
         )
     )
     intervals["dc"] = intervals["dc"]._replace(low=max(intervals["dc"].low, 0.0), high=min(intervals["dc"].high, 1.0))
-    nulls = _shuffled(apart, chosen, pool.column("sequence")[chosen], settings)
+    recordings_of = pool.column("sequence")[chosen]
+    nulls = _shuffled(apart, chosen, recordings_of, settings)
+    alone = _recordings_alone(variables, apart, chosen, recordings_of, settings)
     found = []
     for key in _LABELS:
         if key in nulls and key in intervals:
@@ -266,10 +278,12 @@ def correlations(codes: NetworkCodes, settings: DependenceSettings) -> tuple[lis
             note = f"Shuffled frames, too easy a null: {frames.value:.3f}."
             found.append(Correlation(key, intervals[key], recordings, "recordings exchanged", frames, note))
         elif key in intervals:
-            name = "a code of the person alone" if key == "dc_pose_given_people" else "a code of the true pose alone"
-            posture = intervals.get(f"{key}/posture")
-            note = "" if posture is None else f"A code of the directions of arms and legs alone: {posture.value:.3f}."
-            found.append(Correlation(key, intervals[key], exactly(intervals[f"{key}/null"].value), name, note=note))
+            only, posture = intervals[f"{key}/null"].value, intervals.get(f"{key}/posture")
+            of = "person" if key == "dc_pose_given_people" else "true pose"
+            note = f"A code of the {of} and nothing else: {only:.3f}"
+            note += "." if posture is None else f"; of the directions of arms and legs alone: {posture.value:.3f}."
+            name = f"a code of the {of}, and of which recording it is"
+            found.append(Correlation(key, intervals[key], alone[key], name, note=note))
     return found, left_out
 
 
@@ -314,6 +328,40 @@ def _shuffled(
             drawn["dc_standardised"][place].append(dc.alike(u["a_standard"], u["p_standard"], partner))
             drawn["dc_perfect"][place].append(dc.alike(u["who"], u["pose"], partner))
     return {key: (null_interval(np.array(one)), null_interval(np.array(two))) for key, (one, two) in drawn.items()}
+
+
+def _recordings_alone(
+    variables: dict[str, np.ndarray],
+    apart: dict[str, np.ndarray],
+    chosen: np.ndarray,
+    sequence: np.ndarray,
+    settings: DependenceSettings,
+) -> dict[str, Interval]:
+    """Nulls of the partial correlations: of codes that say what they may, and otherwise which recording it is.
+
+    A code is split into what the true pose (or the person) determines and a remainder, and whole recordings exchange
+    their remainders. Frames of one recording share a room, a place and a way of standing, and a person or a wardrobe
+    may occur in one recording only; so a code that tells recordings apart seems to tell people, with no leak at all.
+    """
+    some = np.ix_(chosen, chosen)
+    u = {name: dc.u_centred(apart[name][some]) for name in (APPEARANCE, "pose", "who")}
+    tied = {(a, b): dc.alike(u[a], u[b]) for a, b in ((APPEARANCE, "pose"), ("pose", "who"))}
+    parts = {
+        code: (variables[said][chosen], (variables[code] - variables[said])[chosen])
+        for code, said in ((POSE_CODE, "pose_only"), (APPEARANCE, "people_only"))
+    }
+    random = np.random.default_rng([settings.seed, 5])
+    drawn: dict[str, list[float]] = {"dc_given_pose": [], "dc_people_given_pose": [], "dc_pose_given_people": []}
+    for _ in range(settings.exchanges):
+        partner = partner_sequences(sequence, random)
+        p, a = (
+            dc.u_centred(dc.distances(parts[code][0] + parts[code][1][partner])) for code in (POSE_CODE, APPEARANCE)
+        )
+        p_pose, a_who = dc.alike(p, u["pose"]), dc.alike(a, u["who"])
+        drawn["dc_given_pose"].append(dc.without(dc.alike(u[APPEARANCE], p), tied[APPEARANCE, "pose"], p_pose))
+        drawn["dc_people_given_pose"].append(dc.without(dc.alike(p, u["who"]), p_pose, tied["pose", "who"]))
+        drawn["dc_pose_given_people"].append(dc.without(dc.alike(a, u["pose"]), a_who, tied["pose", "who"]))
+    return {key: null_interval(np.array(values)) for key, values in drawn.items()}
 
 
 def _variables(codes: NetworkCodes, settings: DependenceSettings) -> dict[str, np.ndarray]:

@@ -35,6 +35,21 @@ def shuffled_sequences(sequence: np.ndarray, random: np.random.Generator) -> np.
     return partner
 
 
+def partner_sequences(sequence: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A partner (N,) for every frame: every recording gets frames of one other, in order, as many as it needs.
+
+    Unlike in `shuffled_sequences` no borders drift, so partners tell recordings apart as well as frames do; where a
+    recording is longer than its partner, frames of that one come twice.
+    """
+    labels = np.unique(sequence, return_inverse=True)[1].reshape(-1)
+    blocks = [np.flatnonzero(labels == number) for number in range(int(labels.max()) + 1)]
+    partner = np.empty(len(sequence), dtype=np.int64)
+    for own, number in zip(blocks, random.permutation(len(blocks)).tolist(), strict=True):
+        other = blocks[number]
+        partner[own] = other[np.arange(len(own)) * len(other) // len(own)]
+    return partner
+
+
 def shuffled_labels(labels: np.ndarray, sequence: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Labels (N,) of frames with whole recordings' labels exchanged; a recording has one label, that of its first."""
     _, first, number = np.unique(sequence, return_index=True, return_inverse=True)

@@ -170,7 +170,7 @@ def swap_appearance(
     )
     painter = Painter(network, dataset, batch=settings.batch, total=8 * len(rows), progress=progress)
     names = tuple(regions(dataset, rows[:1]).names)
-    seen = painter.see(rows)
+    seen = _of_two_or_more(painter.see(rows), dataset)
     subject = dataset.column("subject")[seen.rows].astype(str)
     people = tuple(np.unique(subject).tolist())
     partner, third, same = _partners(dataset, seen.rows, subject, settings.seed)
@@ -239,6 +239,24 @@ def swap_appearance(
     )
     painter.finish()
     return result
+
+
+def _of_two_or_more(seen: Seen, dataset: Dataset) -> Seen:
+    """Without subjects of whom a single frame could be read: nobody would stand in for them.
+
+    Raises:
+        DataError: fewer than two subjects are left.
+    """
+    names, of, count = np.unique(
+        dataset.column("subject")[seen.rows].astype(str), return_inverse=True, return_counts=True
+    )
+    left = int((count > 1).sum())
+    if left < 2:
+        raise DataError(
+            f"Of the chosen frames of {len(names)} subjects two or more could be read of {left} alone, and appearances "
+            "are exchanged between two; choose another split, or render the dataset again."
+        )
+    return seen if left == len(names) else seen.at(np.flatnonzero((count > 1)[of.reshape(-1)]))
 
 
 def _partners(

@@ -16,9 +16,14 @@ def compare_wardrobe(a: WardrobeTest, b: WardrobeTest, *, relative: bool = False
         altogether gains nothing by it.
 
     Raises:
-        ConfigError: the two were not measured on the same frames and group.
+        ConfigError: the two were not measured on the same frames and group, or over the same joints.
     """
     same = np.array_equal(a.rows, b.rows) and a.dataset == b.dataset and a.settings.group == b.settings.group
+    if a.joints != b.joints:
+        raise ConfigError(
+            f"{a.name} was measured over {len(a.joints)} joints and {b.name} over {len(b.joints)}, not the same ones; "
+            "their millimetres cannot be subtracted from each other."
+        )
     if not same:
         raise ConfigError(
             f"The wardrobe tests of {a.name} and {b.name} are of different frames or groups; measure both on one "

@@ -141,7 +141,7 @@ class WardrobeTest:
 
     def _of_part(self, factor: str, side: str, part: Part) -> list[Number]:
         """Of the levels that training shows, or of the others."""
-        noise, words = self.noise, f"{WORDS.get(factor, factor)}, {side} in training"
+        noise, words = self.noise, f"{WORDS.get(factor, factor)}, {side} in confounded data"
         note = _no_body(part) if factor in BODIES else ""
         parts = [
             ("mpjpe_mm", f"spread over {words}", part.mpjpe_mm, noise.mpjpe_mm, "mm", note),

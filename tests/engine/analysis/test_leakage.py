@@ -14,6 +14,7 @@ from turncoat.engine.analysis.intervals import Interval
 from turncoat.engine.analysis.leakage import LINES, leakage_card, read_leakage_card
 from turncoat.engine.analysis.number import Number, exactly
 from turncoat.engine.cli import main
+from turncoat.engine.report.analyses_page import Section
 from turncoat.engine.report.card_page import write_card
 from turncoat.engine.report.number_tables import all_numbers, beside_table
 from turncoat.engine.report.worst import Worst
@@ -33,7 +34,12 @@ class Found:
 
 
 COLOURS = Number(
-    "colours_mpjpe_mm", "spread over colours", Interval(84.2, 70, 99), "mm", Interval(2.1, 1.9, 2.4), "one grey level"
+    "colours_seen_mpjpe_mm",
+    "spread over colours",
+    Interval(84.2, 70, 99),
+    "mm",
+    Interval(2.1, 1.9, 2.4),
+    "one grey level",
 )
 AREA = Number(
     "codes_area_mm", "codes: mean over budgets", Interval(120, 90, 150), "mm", exactly(30), "random direction"
@@ -89,6 +95,17 @@ def test_analyses_are_chosen_by_name_in_the_order_of_the_catalogue() -> None:
         chosen(["tsne-3d"])
 
 
+def test_a_figure_that_cannot_be_drawn_costs_no_numbers(tmp_path: Path) -> None:
+    def refuse(results: Any, folder: Path) -> list[Path]:
+        raise ConfigError("Every pose has a damaged frame; render the set again.")
+
+    section = Section(Analysis("far", "Far", "How far?", "", fail, refuse))
+    section.add("mine", Found(AREA))
+    section.draw(tmp_path)
+    (one,) = section.left_out
+    assert "No figure: Every pose" in one.why and section.numbers["mine"] == [AREA] and not section.figures
+
+
 def test_every_line_of_the_card_is_of_an_analysis_there_is() -> None:
     assert {one.analysis for one in LINES} <= set(ANALYSES)
 
@@ -114,7 +131,7 @@ def test_the_card_says_what_was_found_and_what_was_not(tmp_path: Path) -> None:
         card.headline
         == "Other colours on the same body move mine's pose by 84 mm, 40 times what one grey level of noise does."
     )
-    assert [one.number.key for one in card.lines] == ["colours_mpjpe_mm", "codes_area_mm", "codes_fooled"]
+    assert [one.number.key for one in card.lines] == ["colours_seen_mpjpe_mm", "codes_area_mm", "codes_fooled"]
     page, picture, printed, document = write_card(card, [WORST], tmp_path)
     html = page.read_text(encoding="utf-8")
     assert card.headline.replace("'", "&#39;") in html and "mine has no codes." in html and "301 mm" in html
@@ -152,7 +169,7 @@ def test_cards_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_tables_of_numbers_show_interval_and_null() -> None:
     table = beside_table(
-        "Far", {"one": [COLOURS, FOOLED], "two": [FOOLED]}, ["colours_mpjpe_mm", "codes_fooled", "gone"]
+        "Far", {"one": [COLOURS, FOOLED], "two": [FOOLED]}, ["colours_seen_mpjpe_mm", "codes_fooled", "gone"]
     ).table
     assert table.columns == (
         "network",

@@ -15,6 +15,7 @@ from turncoat.engine.analysis.paper_values import (
     mse_of_psnr,
     paper_network,
     row_mean,
+    table_3,
 )
 
 NETWORKS = ("NSD", "DRNet", "CSSL")
@@ -51,6 +52,8 @@ def test_psnr_and_mse_agree_only_if_the_mse_is_a_sum_over_channels() -> None:
 
 def test_only_the_papers_own_methods_have_a_network_in_it() -> None:
     assert [paper_network(name) for name in ("nsd", "cssl", "drnet")] == ["NSD", "CSSL", "DRNet"]
+    assert table_3("cssl-da") == {"DC(A, P)": 0.62} and table_3("cssl")["DC(A, P)"] == 0.77
+    assert table_3("cssl-decorrelated") == table_3("nsd-wide") == {}
     assert paper_network("ugar") is None and paper_network("nsd-wide") is None
 
 

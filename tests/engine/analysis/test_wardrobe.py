@@ -123,6 +123,8 @@ def test_networks_are_compared_by_frame(crossed):
     assert found["colours_difference"].null.value == 0 and found["background_difference"].found.value == about(0)
     with pytest.raises(ConfigError, match="different frames"):
         compare_wardrobe(one, replace(other, rows=other.rows[1:]))
+    with pytest.raises(ConfigError, match=r"over 17 joints and .* over 15, not the same"):
+        compare_wardrobe(one, replace(other, joints=tuple(range(15))))
 
 
 def test_numbers_have_intervals_and_nulls_and_are_json(crossed, tmp_path):

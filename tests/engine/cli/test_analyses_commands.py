@@ -11,17 +11,16 @@ import pytest
 
 from fixtures.lively import lively
 from turncoat.engine.analysis import apart, family
-from turncoat.engine.analysis.analyse import open_case
+from turncoat.engine.analysis.analyse import open_case, open_cases
 from turncoat.engine.analysis.apart import analyse_apart
-from turncoat.engine.analysis.catalogue import ANALYSES, chosen
+from turncoat.engine.analysis.catalogue import ANALYSES, LeftOut, chosen, look
 from turncoat.engine.cli import main
-from turncoat.kernels.errors import ConfigError, EngineError, TurncoatError
+from turncoat.kernels.errors import ConfigError, DataError, EngineError, TurncoatError
 from turncoat.training.checkpoint import save_network
 from turncoat.training.data import open_dataset
 
 LEFT_OUT = {
     "wardrobe": "no crossed set",
-    "attack": "Too few frames",
     "swap": "has no part labels",
     "channels": "has no part labels",
     "dependence": "a distance correlation of 400 was asked for",
@@ -55,7 +54,7 @@ def made(tiny_dataset: Path, weights: Path, tmp_path_factory: pytest.TempPathFac
 
 def test_paper_writes_tables_figures_and_one_page(made: Path) -> None:
     written = {path.name for path in made.iterdir()}
-    assert written == {"analyses.html", "analyses.md", "analyses.json", "figures", "tables", "runs"}
+    assert written == {"analyses.html", "analyses.md", "analyses.json", "figures", "tables", "runs", "analyses"}
     for names in (("tables", "tables.html"), ("runs", "nsd"), ("figures", "embedding-nsd.png")):
         assert made.joinpath(*names).exists(), names
     text, page = (made / "analyses.md").read_text(), (made / "analyses.html").read_text()
@@ -72,7 +71,9 @@ def test_what_the_data_does_not_allow_is_left_out_with_the_reason(made: Path) ->
         (one,) = document[key]["left_out"]
         assert words in one["why"] and one["why"] in text and not document[key]["networks"]
     for key in DONE:
-        assert document[key]["networks"]["nsd"]["numbers"] and not document[key]["left_out"], key
+        assert document[key]["networks"]["nsd"]["numbers"], key
+        why = [one["why"] for one in document[key]["left_out"]]
+        assert len(why) == (key == "attack") and all("Colours are not attacked" in one for one in why), key
         for figure in document[key]["figures"]:
             assert (made / "figures" / figure).stat().st_size > 1000
 
@@ -116,12 +117,35 @@ def test_a_process_that_dies_is_a_sentence(tiny_dataset: Path, weights: Path, mo
             analyse_apart(chosen(["zero"]), [replace(cases[0], source=None)], bad)
 
 
+def test_a_dataset_without_groups_is_looked_at_whole(tiny_dataset: Path, weights: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / "plain"
+    shutil.copytree(tiny_dataset, folder)
+    index = pq.read_table(folder / "index.parquet")
+    place = index.schema.get_field_index("group")
+    empty = pa.array([""] * len(index)).cast(index.schema.field("group").type)
+    pq.write_table(index.set_column(place, index.schema.field("group"), empty), folder / "index.parquet")
+    dataset = open_dataset(folder)
+    (case,) = open_cases([str(weights)], dataset, tmp_path)
+    assert case.group is None
+    for key in ("attack", "zero", "probes"):
+        found = look(ANALYSES[key], case)
+        assert not isinstance(found, LeftOut), found
+    with pytest.raises(DataError, match="dance"):
+        open_cases([str(weights)], dataset, tmp_path, group="dance")
+    assert open_cases([str(weights)], open_dataset(tiny_dataset), tmp_path)[0].group == "everyday"
+    assert open_cases([str(weights)], open_dataset(tiny_dataset), tmp_path, group="all")[0].group is None
+
+
 def test_a_card_holds_what_could_be_measured(tiny_dataset: Path, weights: Path, tmp_path: Path) -> None:
     assert run("card", weights, "--data", tiny_dataset, "--out", tmp_path) == 0
     card = json.loads((tmp_path / "card.json").read_text())
-    assert {line["analysis"] for line in card["lines"]} == {"probes"}
+    assert {line["analysis"] for line in card["lines"]} == {"probes", "attack"}
     assert {one["analysis"] for one in card["left_out"]} == {"wardrobe", "attack", "swap", "dependence"}
     page = (tmp_path / "card.html").read_text()
+    assert [one["family"] for one in card["curves"]] == ["codes"] and "Error over the budget" in page
     assert all(one["why"].split(";")[0][:40] in page for one in card["left_out"])
 
 

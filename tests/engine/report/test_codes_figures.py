@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.leaky import LeakyFrames, Nobody, leaky_codes
 from turncoat.engine.analysis.codes import DependenceSettings, EmbeddingSettings, dependence, embedding
-from turncoat.engine.analysis.codes.probes import CARD, CodeProbes, Told
+from turncoat.engine.analysis.codes.probes import CodeProbes, Told
 from turncoat.engine.analysis.intervals import Interval
 from turncoat.engine.report.dependence_figure import PANELS, draw_dependence
 from turncoat.engine.report.embedding_figure import OTHERS, _few, class_styles, draw_embedding
@@ -41,7 +41,7 @@ def probed(name):
         Told(code, "linear", "subject", Interval(share, share - 0.1, min(share + 0.1, 1.0)), 0.2)
         for code, share in (("pose_code", 0.8), ("appearance", 1.0), ("true_pose", 0.5), ("true_lengths", 0.7))
     ]
-    return CodeProbes(name, {"network": name}, poses, people, CARD, CARD)
+    return CodeProbes(name, {"network": name, "training_frames": 3000}, poses, people)
 
 
 def test_the_embedding_names_every_class_and_gives_a_number_to_every_panel(tmp_path):

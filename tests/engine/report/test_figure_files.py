@@ -1,7 +1,8 @@
-"""The same figure is the same bytes, in every type; text stays text."""
+"""The same figure is the same bytes, in every type; text stays text; a network keeps its colour."""
 
 import pytest
 
+from turncoat.engine.report import palette
 from turncoat.engine.report.figure_files import TYPES, new_figure, plain_axes, save_figure
 
 
@@ -27,3 +28,12 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         save_figure(draw(), tmp_path / "file", "curve")
+
+
+def test_a_network_keeps_its_colour_in_figures_that_leave_others_out(monkeypatch):
+    monkeypatch.setattr(palette, "_met", [])
+    palette.announce(["blazepose", "nsd", "mine"])
+    together, alone = palette.network_colours(["nsd", "blazepose", "mine"]), palette.network_colours(["mine"])
+    assert alone["mine"] == together["mine"] != together["blazepose"] and together["nsd"] == palette.COLOURS["nsd"]
+    marks = palette.network_marks(["mine"]) | palette.network_marks(["blazepose"])
+    assert marks["mine"] != marks["blazepose"]

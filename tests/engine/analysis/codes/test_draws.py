@@ -7,6 +7,7 @@ from turncoat.engine.analysis.codes.draws import (
     distinct_frames,
     drawn_intervals,
     null_interval,
+    partner_sequences,
     shuffled_labels,
     shuffled_sequences,
 )
@@ -28,6 +29,16 @@ def test_recordings_of_different_length_and_mixed_order_are_exchanged_too():
     labels = random.permutation(np.repeat(["a", "b", "c", "d"], [3, 9, 5, 7]))
     partner = shuffled_sequences(labels, random)
     assert sorted(partner) == list(range(24))
+
+
+def test_a_recording_gets_frames_of_one_other_recording_whatever_their_lengths():
+    random = np.random.default_rng(5)
+    labels = random.permutation(np.repeat(["a", "b", "c", "d"], [3, 9, 5, 7]))
+    for _ in range(20):
+        partner = partner_sequences(labels, random)
+        given = {own: set(labels[partner[labels == own]].tolist()) for own in "abcd"}
+        assert sorted(name for names in given.values() for name in names) == list("abcd")
+        assert all((np.diff(partner[labels == own]) >= 0).all() for own in "abcd"), "in order"
 
 
 def test_labels_are_exchanged_by_recording():

@@ -93,6 +93,28 @@ def test_bad_input_is_one_sentence(people, tmp_path):
         swap_appearance(Oracle(people), people, SETTINGS.model_copy(update={"apart": 0.9}))
 
 
+def test_a_subject_of_whom_one_frame_is_left_takes_no_part(people, monkeypatch):
+    see = Painter.see
+
+    def damaged(kept):
+        def read(self, rows):
+            seen = see(self, rows)
+            subject = people.column("subject")[seen.rows]
+            order = {name: number for number, name in enumerate(np.unique(subject).tolist())}
+            first = {name: np.flatnonzero(subject == name)[0] for name in order}
+            return seen.at(
+                np.array([n for n, name in enumerate(subject.tolist()) if order[name] < kept or n == first[name]])
+            )
+
+        return read
+
+    monkeypatch.setattr(Painter, "see", damaged(3))
+    assert len(swap_appearance(Oracle(people), people, SETTINGS).subjects) == 3
+    monkeypatch.setattr(Painter, "see", damaged(1))
+    with pytest.raises(DataError, match="two or more could be read of 1 alone"):
+        swap_appearance(Oracle(people), people, SETTINGS)
+
+
 def test_progress_ends_at_its_total(people):
     steps = []
     swap_appearance(Oracle(people), people, SETTINGS, progress=lambda done, total: steps.append((done, total)))
