@@ -115,15 +115,16 @@ def _text_of(write: Any, line: Line, at: float) -> None:
     number = line.number
     cell = number_cell(number.found, number.unit)
     unit = "" if number.unit == "share" else UNITS.get(number.unit, number.unit)
-    label = wrap(number.label, 44)[:2]
+    label = wrap(number.label, 44)[:3]
+    step = 0.15 if len(label) < 3 else 0.135
     for row, text in enumerate(label):
-        write(0.045, at + _LINE / 2 + 0.15 * (row - (len(label) - 1) / 2), text)
+        write(0.045, at + _LINE / 2 + step * (row - (len(label) - 1) / 2), text, fontsize=9 if len(label) < 3 else 8)
     write(_NUMBERS, at + _LINE / 2, f"{cell.text} {unit}".strip(), fontsize=12, ha="right")
     beside = [cell.small] if cell.small else []
     if number.null is not None:
         beside.append(f"{number.null_name}: {number_cell(number.null, number.unit).text}")
     words = "   ".join([*beside, number.note] if number.note else beside)
-    for row, text in enumerate(wrap(words, 88)[:2]):
+    for row, text in enumerate(wrap(words, 82)[:2]):
         write(_BARS, at + _LINE / 2 + 0.155 + 0.1 * row, text, fontsize=6.5, color=QUIET)
 
 

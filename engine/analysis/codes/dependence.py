@@ -36,7 +36,7 @@ from turncoat.engine.analysis.codes.frames import (
 from turncoat.engine.analysis.codes.information import Information, InformationSettings, information
 from turncoat.engine.analysis.codes.linear import Determined, RidgeFit, determined, random_features
 from turncoat.engine.analysis.intervals import Interval
-from turncoat.engine.analysis.number import Number
+from turncoat.engine.analysis.number import Number, exactly
 from turncoat.kernels.errors import DataError
 from turncoat.kernels.settings import Settings
 from turncoat.training.data import Dataset
@@ -281,9 +281,12 @@ def correlations(codes: NetworkCodes, settings: DependenceSettings) -> tuple[lis
             only, posture = intervals[f"{key}/null"].value, intervals.get(f"{key}/posture")
             of = "person" if key == "dc_pose_given_people" else "true pose"
             note = f"A code of the {of} and nothing else: {only:.3f}"
-            note += "." if posture is None else f"; of the directions of arms and legs alone: {posture.value:.3f}."
-            name = f"a code of the {of}, and of which recording it is"
-            found.append(Correlation(key, intervals[key], alone[key], name, note=note))
+            note += "" if posture is None else f"; of the directions of arms and legs alone: {posture.value:.3f}"
+            note += f"; of the {of} and which recording it is: {alone[key].value:.3f}."
+            null, name = alone[key], f"a code of the {of}, and of which recording it is"
+            if only > null.value:  # both know nothing that they should not; the one that seems to know more counts
+                null, name = exactly(only), f"a code of the {of} and nothing else"
+            found.append(Correlation(key, intervals[key], null, name, note=note))
     return found, left_out
 
 
