@@ -20,7 +20,6 @@ from turncoat.engine.analysis.codes import distance_correlation as dc
 from turncoat.engine.analysis.codes.draws import (
     drawn_intervals,
     null_interval,
-    partner_sequences,
     shuffled_frames,
     shuffled_sequences,
 )
@@ -34,6 +33,7 @@ from turncoat.engine.analysis.codes.frames import (
     gather_codes,
 )
 from turncoat.engine.analysis.codes.information import Information, InformationSettings, information
+from turncoat.engine.analysis.codes.innocent import recordings_alone
 from turncoat.engine.analysis.codes.linear import Determined, RidgeFit, determined, random_features
 from turncoat.engine.analysis.intervals import Interval
 from turncoat.engine.analysis.number import Number, exactly
@@ -270,7 +270,7 @@ def correlations(codes: NetworkCodes, settings: DependenceSettings) -> tuple[lis
     intervals["dc"] = intervals["dc"]._replace(low=max(intervals["dc"].low, 0.0), high=min(intervals["dc"].high, 1.0))
     recordings_of = pool.column("sequence")[chosen]
     nulls = _shuffled(apart, chosen, recordings_of, settings)
-    alone = _recordings_alone(variables, apart, chosen, recordings_of, settings)
+    alone = recordings_alone(variables, apart, chosen, recordings_of, exchanges=settings.exchanges, seed=settings.seed)
     found = []
     for key in _LABELS:
         if key in nulls and key in intervals:
@@ -331,40 +331,6 @@ def _shuffled(
             drawn["dc_standardised"][place].append(dc.alike(u["a_standard"], u["p_standard"], partner))
             drawn["dc_perfect"][place].append(dc.alike(u["who"], u["pose"], partner))
     return {key: (null_interval(np.array(one)), null_interval(np.array(two))) for key, (one, two) in drawn.items()}
-
-
-def _recordings_alone(
-    variables: dict[str, np.ndarray],
-    apart: dict[str, np.ndarray],
-    chosen: np.ndarray,
-    sequence: np.ndarray,
-    settings: DependenceSettings,
-) -> dict[str, Interval]:
-    """Nulls of the partial correlations: of codes that say what they may, and otherwise which recording it is.
-
-    A code is split into what the true pose (or the person) determines and a remainder, and whole recordings exchange
-    their remainders. Frames of one recording share a room, a place and a way of standing, and a person or a wardrobe
-    may occur in one recording only; so a code that tells recordings apart seems to tell people, with no leak at all.
-    """
-    some = np.ix_(chosen, chosen)
-    u = {name: dc.u_centred(apart[name][some]) for name in (APPEARANCE, "pose", "who")}
-    tied = {(a, b): dc.alike(u[a], u[b]) for a, b in ((APPEARANCE, "pose"), ("pose", "who"))}
-    parts = {
-        code: (variables[said][chosen], (variables[code] - variables[said])[chosen])
-        for code, said in ((POSE_CODE, "pose_only"), (APPEARANCE, "people_only"))
-    }
-    random = np.random.default_rng([settings.seed, 5])
-    drawn: dict[str, list[float]] = {"dc_given_pose": [], "dc_people_given_pose": [], "dc_pose_given_people": []}
-    for _ in range(settings.exchanges):
-        partner = partner_sequences(sequence, random)
-        p, a = (
-            dc.u_centred(dc.distances(parts[code][0] + parts[code][1][partner])) for code in (POSE_CODE, APPEARANCE)
-        )
-        p_pose, a_who = dc.alike(p, u["pose"]), dc.alike(a, u["who"])
-        drawn["dc_given_pose"].append(dc.without(dc.alike(u[APPEARANCE], p), tied[APPEARANCE, "pose"], p_pose))
-        drawn["dc_people_given_pose"].append(dc.without(dc.alike(p, u["who"]), p_pose, tied["pose", "who"]))
-        drawn["dc_pose_given_people"].append(dc.without(dc.alike(a, u["pose"]), a_who, tied["pose", "who"]))
-    return {key: null_interval(np.array(values)) for key, values in drawn.items()}
 
 
 def _variables(codes: NetworkCodes, settings: DependenceSettings) -> dict[str, np.ndarray]:
