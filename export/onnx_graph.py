@@ -35,10 +35,14 @@ _TRIED = (2, 3)  # batches that a ladder is traced with
 
 
 def forward_graph(graph: Graph) -> Any:
-    """A graph with a free batch axis as `onnx.ModelProto`."""
+    """A graph with a free batch axis as `onnx.ModelProto`.
+
+    Raises:
+        ExportError: a layer cannot be exported.
+    """
     example = graph.example(2)
     axes = [None if name in graph.shared else {0: torch.export.Dim("batch", min=1)} for name in graph.inputs]
-    with _quiet():
+    with _quiet(), _said_of(graph):
         program = torch.export.export(_Function(graph.function), example, dynamic_shapes=(tuple(axes),), strict=False)
         program = program.run_decompositions(decompositions())
         made = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False)
@@ -53,7 +57,7 @@ class Ladder:
     was specialised, and says how to write the graph for another batch.
 
     Raises:
-        ExportError: they differ in more.
+        ExportError: they differ in more, or a layer cannot be exported.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -69,7 +73,7 @@ class Ladder:
 
     def _traced(self, batch: int) -> Any:
         example = self.graph.example(batch)
-        with _quiet():
+        with _quiet(), _said_of(self.graph):
             module = trace(self.graph.function, example)
             made = torch.onnx.export(module, example, dynamo=True, opset_version=OPSET, verbose=False)
         assert made is not None
@@ -188,6 +192,21 @@ def _rescale(tensor: Any, other: Any, scaled: Any, same: Any) -> None:
     same(a.ndim == b.ndim and a.size > 0 and bool((a == a.flat[0]).all() and (b == a.flat[0]).all()), tensor.name)
     shape = tuple(scaled(x, y) for x, y in zip(a.shape, b.shape, strict=True))
     tensor.CopyFrom(numpy_helper.from_array(np.full(shape, a.flat[0], a.dtype), tensor.name))
+
+
+@contextmanager
+def _said_of(graph: Graph) -> Iterator[None]:
+    """What the decompositions refuse, as an ExportError that names the graph, however PyTorch has wrapped it."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, NotImplementedError):
+            cause = cause.__cause__
+        if cause is None or not str(cause):
+            raise
+        reason = str(cause).splitlines()[0]
+        raise ExportError(f"The graph {graph.name} cannot be exported: {reason}.") from error
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class Device(ABC):
         """Wait until all work is done."""
 
     def capture(self, launch: Callable[[], None]) -> Callable[[], None]:
-        """Record what `launch` puts on the stream; returns what repeats it."""
+        """Record what `launch` puts on the stream; returns what repeats it. Only where `captures` says so."""
         raise NotImplementedError
 
     @contextmanager

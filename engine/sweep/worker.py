@@ -51,7 +51,7 @@ def prepare_again(asked: bytes, facts: dict[str, Any], threads: int) -> Sweep:
     import torch
 
     torch.set_num_threads(threads)
-    unpacked: Asked = pickle.loads(asked)
+    unpacked: Asked = pickle.loads(asked)  # of the process that started this one, through its pipe: never a file
     sweep = prepare(unpacked)
     found = differences(facts, sweep.facts)
     if found:

@@ -89,6 +89,15 @@ def test_operators_that_engines_get_wrong_are_refused():
         check_operators(model, "predict")
 
 
+@pytest.mark.parametrize("make", [forward_graph, Ladder])
+def test_a_layer_that_cannot_be_exported_is_one_sentence(make):
+    def half(x):
+        return torch.nn.functional.avg_pool2d(x, 2, padding=1)
+
+    with pytest.raises(ExportError, match=r"^The graph \w+ cannot be exported: only average pooling over [^\n]*$"):
+        make(graph_of(half, (2, 6, 6)))
+
+
 def test_graphs_carry_no_notes_of_the_tracer():
     model = Ladder(graph_of(Small().gradient, (2, 6, 6))).at(2)
     assert not model.metadata_props and not model.graph.value_info

@@ -254,6 +254,12 @@ def test_a_network_without_regressor_says_what_to_do():
         net.predict(frames(1))
 
 
+@pytest.mark.parametrize("name, size, step", [("frame_size", 100, 32), ("frame_size", 0, 32), ("crop_size", 40, 16)])
+def test_sizes_that_the_studio_layers_cannot_take_are_refused(name, size, step):
+    with pytest.raises(ConfigError, match=f"The studio layers need a {name} that is a multiple of {step}, not {size}"):
+        preset("studio", **{"frame_size": 96, "crop_size": 48, name: size})
+
+
 def test_an_unknown_preset_or_setting_is_named():
     with pytest.raises(ConfigError, match="no network preset 'huge'; choose one of studio, paper"):
         preset("huge")

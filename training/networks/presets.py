@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from turncoat.kernels import ConfigError
 from turncoat.kernels.settings import Settings
 
@@ -22,8 +24,9 @@ class NetworkSettings(Settings):
     paints: what the decoder makes. "person": colours and mask of a person, put where the detector found one (NSD, CSSL,
         DRNet); "crop": a whole crop with its background, without detector and mask: both are given (UGAR, methods
         section 2); "nothing": there is no decoder, the network only predicts poses.
-    frame_size: height and width of a frame in pixels. Official frames: not in its code; 500 [choice].
-    crop_size: height and width of a crop. 128 in the paper.
+    frame_size: height and width of a frame in pixels. Official frames: not in its code; 500 [choice]. Studio: a
+        multiple of 32.
+    crop_size: height and width of a crop. 128 in the paper. Studio: a multiple of 16.
     appearance_size, pose_points: |h_a| = 128 and 200 points of three coordinates (1.3).
     box_bias: initial raw output of the detector. Official (.5, .5, 0, 0) gives scales of .698; studio starts upright,
         .6 wide and .85 high [choice].
@@ -54,6 +57,13 @@ class NetworkSettings(Settings):
     regressor: Regressor = "standardised"
     regressor_dropout: float
     regressor_layers: Literal[1, 2] = 2
+
+    @model_validator(mode="after")
+    def _fits(self) -> "NetworkSettings":
+        for name, size, step in (("frame_size", self.frame_size, 32), ("crop_size", self.crop_size, 16)):
+            if self.preset == "studio" and (size < step or size % step):
+                raise ValueError(f"the studio layers need a {name} that is a multiple of {step}, not {size}")
+        return self
 
     @property
     def pose_size(self) -> int:
