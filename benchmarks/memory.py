@@ -1,9 +1,10 @@
 """Memory of a sweep of 100,000 samples beside that of one of 1,000: tables printed, controls made, all in one process.
 
-python benchmarks/memory.py [--samples 1000,100000] [--work FOLDER]
+python benchmarks/memory.py [--samples 1000,100000] [--draws 2] [--work FOLDER]
 
 The frames are the stick figures of the tests, the network a small untrained one, the attack three steps of `paper`:
-what grows with a sweep is what it keeps of samples, whatever they show. Each sweep is a process of its own, `turncoat
+what grows with a sweep is what it keeps of samples, whatever they show. Of each random control --draws are tried: they
+take time, and a row keeps only what they come to. Each sweep is a process of its own, `turncoat
 attack` to its last table; its peak is what the system saw (ru_maxrss).
 """
 
@@ -53,8 +54,10 @@ def prepared(folder: Path, samples: int) -> tuple[str, str]:
     return str(data), str(folder / "small.safetensors")
 
 
-def attacked(data: str, network: str, samples: int, out: Path) -> dict[str, Any]:
+def attacked(data: str, network: str, samples: int, draws: int, out: Path) -> dict[str, Any]:
     """Exit code, peak memory in MB, rows and seconds of a sweep in a process of its own."""
+    settings = out.with_suffix(".toml")
+    write_text(settings, f"draws = {draws}\n")
     words = [
         "attack",
         data,
@@ -64,6 +67,8 @@ def attacked(data: str, network: str, samples: int, out: Path) -> dict[str, Any]
         str(samples // SUBJECTS),
         "--out",
         str(out),
+        "--settings",
+        str(settings),
         *ATTACK,
     ]
     ended = subprocess.run([sys.executable, "-c", _CHILD, *words], capture_output=True, text=True, check=True)
@@ -79,6 +84,7 @@ def main() -> None:
     """Sweep twice, compare, write results/memory.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", default="1000,100000")
+    parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
     few, many = (int(number) for number in options.samples.split(","))
@@ -86,14 +92,14 @@ def main() -> None:
         folder = options.work or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         data, network = prepared(folder, many)
-        found = [attacked(data, network, samples, folder / f"run-{samples}") for samples in (few, many)]
+        found = [attacked(data, network, samples, options.draws, folder / f"run-{samples}") for samples in (few, many)]
     more = found[1]["peak_mb"] - found[0]["peak_mb"]
     place, packages = machine(), versions("torch", "pyarrow")
     lines = [f"| {one['samples']:,} | {one['parts']:,} | {one['peak_mb']:.0f} | {one['wall_s']:.0f} |" for one in found]
     text = f"""# Memory of a sweep
 
-`python benchmarks/memory.py --samples {few},{many}`: `paper`, three steps, with all controls, in one process, to its
-last table. Stick figures of 64 pixels and a small network.
+`python benchmarks/memory.py --samples {few},{many} --draws {options.draws}`: `paper`, three steps, with all controls,
+in one process, to its last table. Stick figures of 64 pixels and a small network.
 
 | samples | parts | peak, MB | s |
 |--:|--:|--:|--:|

@@ -30,33 +30,48 @@ SHAPE = {
 }  # dropout is each one's own
 WORKER = """
 import sys, json
+from torch import distributed
 from turncoat.training.data import open_dataset
 from turncoat.training.fit import FitSettings, fit
 from turncoat.training.networks import preset
-folder, out, method, settings, overrides, shape = sys.argv[1:]
-fit(open_dataset(folder), out, preset("studio", **json.loads(shape)), FitSettings(**json.loads(settings)),
-    method=method, method_overrides=json.loads(overrides), device="cpu")
+folder, out, settings, overrides, shape = sys.argv[1:]
+if "nsd" in overrides:  # all in one group; else training joins one itself
+    distributed.init_process_group("gloo")
+for method, own in json.loads(overrides).items():
+    fit(open_dataset(folder), f"{out}/{method}", preset("studio", **json.loads(shape)),
+        FitSettings(**json.loads(settings)), method=method, method_overrides=own, device="cpu")
+assert distributed.is_initialized() == ("nsd" in overrides)
+if distributed.is_initialized():
+    distributed.destroy_process_group()
 """
 
 
+@pytest.fixture(scope="module")
+def shared_by_two(tiny_dataset, tmp_path_factory):
+    """Folder of all methods' runs, each made by two processes. These start only twice, as that takes long."""
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "worker.py").write_text(WORKER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    alone = {name: OVERRIDES[name] for name in ("supervised",)}
+    for overrides in (alone, {name: own for name, own in OVERRIDES.items() if name not in alone}):
+        arguments = [str(tiny_dataset), str(folder), *(json.dumps(one) for one in (SETTINGS, overrides, SHAPE))]
+        done = subprocess.run(
+            [*command, str(folder / "worker.py"), *arguments], capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
 @pytest.mark.parametrize("method", list(OVERRIDES))
-def test_two_processes_give_the_gradients_of_one(tiny_dataset, tmp_path, method):
+def test_two_processes_give_the_gradients_of_one(shared_by_two, tiny_dataset, tmp_path, method):
     """After one step of AdamW its first moments are a tenth of the gradient: they are what is compared."""
     overrides = OVERRIDES[method]
-    (tmp_path / "worker.py").write_text(WORKER)
-    arguments = [str(tiny_dataset), str(tmp_path / "two"), method, json.dumps(SETTINGS), json.dumps(overrides)]
-    arguments.append(json.dumps(SHAPE))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*command, str(tmp_path / "worker.py"), *arguments], capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
     shape = preset("studio", **SHAPE)
     one = {"method": method, "method_overrides": overrides, "device": "cpu"}
     fit(open_dataset(tiny_dataset), tmp_path / "one", shape, FitSettings(**SETTINGS), **one)
 
     alone, _ = read_tensors(tmp_path / "one" / "training.safetensors", "training")
-    shared, _ = read_tensors(tmp_path / "two" / "training.safetensors", "training")
+    shared, _ = read_tensors(shared_by_two / method / "training.safetensors", "training")
     assert alone.keys() == shared.keys()
     moments = [name for name in alone if name.endswith(".exp_avg")]
     assert len(moments) > (30 if method == "supervised" else 50)
@@ -67,7 +82,7 @@ def test_two_processes_give_the_gradients_of_one(tiny_dataset, tmp_path, method)
     for name in alone:
         if "running" in name and name.startswith("network."):
             assert torch.allclose(alone[name], shared[name], rtol=1e-4, atol=1e-5), name
-    lines = [(tmp_path / kind / "log.jsonl").read_text().splitlines() for kind in ("one", "two")]
+    lines = [(run / "log.jsonl").read_text().splitlines() for run in (tmp_path / "one", shared_by_two / method)]
     first, second = (json.loads(part[0]) for part in lines)
     assert first["loss"] == pytest.approx(second["loss"], rel=1e-4)
 

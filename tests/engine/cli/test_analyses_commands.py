@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.lively import lively
+from fixtures.lively import STEP_SIZES, lively
 from turncoat.engine.analysis import apart, family
 from turncoat.engine.analysis.analyse import open_case, open_cases
 from turncoat.engine.analysis.apart import analyse_apart
@@ -32,7 +32,7 @@ DONE = set(ANALYSES) - set(LEFT_OUT)
 @pytest.fixture(scope="module")
 def weights(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "nsd.safetensors"
-    metadata = {"method": "nsd", "images": 1000, "attack_step_size": {"paper": 0.5, "natural": 0.5}}
+    metadata = {"method": "nsd", "images": 1000, "attack_step_size": STEP_SIZES}
     save_network(path, lively("person", open_dataset(tiny_dataset)), metadata)
     return path
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from fixtures.lively import lively
+from fixtures.lively import STEP_SIZES, lively
 from fixtures.pretended import PretendedGPU
 from fixtures.tiny import write_tiny_dataset
 from turncoat.engine import reproduce as reproducing
@@ -40,7 +40,11 @@ def places(tmp_path_factory):
     dataset = open_dataset(write_tiny_dataset(folder / "data", instants=12))
     (folder / "run" / "snapshots").mkdir(parents=True)
     for name, paints in (("net", "person"), ("net2", "nothing"), ("net3", "person"), ("run/network", "person")):
-        save_network(folder / f"{name}.safetensors", lively(paints, dataset), {"method": "nsd", "images": 10})
+        save_network(
+            folder / f"{name}.safetensors",
+            lively(paints, dataset),
+            {"method": "nsd", "images": 10, "attack_step_size": STEP_SIZES},
+        )
     return {"DATA": folder / "data", "NET": folder / "net.safetensors", "NET2": folder / "net2.safetensors",
             "NET3": folder / "net3.safetensors", "RUN": folder / "run"}  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.lively import lively
+from fixtures.lively import STEP_SIZES, lively
 from turncoat.engine.analysis.soundness.settings import KINDS
 from turncoat.engine.cli import main
 from turncoat.engine.runs import open_run
@@ -26,7 +26,7 @@ def weights(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
         if name == "blank":
             network.statistics = None
         found[name] = folder / f"{name}.safetensors"
-        sizes = {"paper": 0.5, "natural": 0.3}
+        sizes = {**STEP_SIZES, "natural": 0.3}
         save_network(found[name], network, {"method": "nsd", "images": 1, "attack_step_size": sizes})
     return found
 

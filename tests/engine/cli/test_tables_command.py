@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.lively import lively
+from fixtures.lively import STEP_SIZES, lively
 from turncoat.engine.analysis import family
 from turncoat.engine.analysis.family import default_networks
 from turncoat.engine.cli import main
@@ -28,8 +28,7 @@ def weights(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     for seed, name in enumerate((*NAMES, "nsd-seed1", "eye")):
         network = lively({"ugar": "crop", "eye": "nothing"}.get(name, "person"), dataset, seed)
         found[name] = folder / f"{name}.safetensors"
-        sizes = {"paper": 0.5, "natural": 0.5}
-        metadata = {"method": name.split("-")[0], "images": 1000, "attack_step_size": sizes}
+        metadata = {"method": name.split("-")[0], "images": 1000, "attack_step_size": STEP_SIZES}
         save_network(found[name], network, metadata)
     return found
 

@@ -14,18 +14,20 @@ QUICK = ("--per-subject", 2, "--iterations", 2, "--step-size", "0.5", "--batch",
 @pytest.fixture(scope="module")
 def weights(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of networks: one, its copy, one without a decoder, one without a regressor."""
-    from fixtures.lively import lively
+    from fixtures.lively import STEP_SIZES, lively
     from turncoat.training.checkpoint import save_network
     from turncoat.training.data import open_dataset
 
     folder, data = tmp_path_factory.mktemp("weights"), open_dataset(tiny_dataset)
     for name, paints in (("a", "person"), ("blind", "nothing")):
         network = lively(paints, data)
-        save_network(folder / f"{name}.safetensors", network, {}, statistics=network.statistics)
+        save_network(
+            folder / f"{name}.safetensors", network, {"attack_step_size": STEP_SIZES}, statistics=network.statistics
+        )
     shutil.copy(folder / "a.safetensors", folder / "b.safetensors")
     bare = lively("person", data)
     bare.regressor = None
-    save_network(folder / "bare.safetensors", bare, {}, statistics=bare.statistics)
+    save_network(folder / "bare.safetensors", bare, {"attack_step_size": STEP_SIZES}, statistics=bare.statistics)
     return folder
 
 
