@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ class Member:
         name: what a person calls it. method: how it was trained ("" if unknown).
         images: how many it was trained on, None if unknown. recipe: of its training data, None if unknown.
         weights_hash, folder: of its weights; of its run.
-        apart: why it is no average's part: other data, another head, crops and masks that were given. Empty: it is.
+        apart: why it is no average's part: other data, another head, crops and masks that were given, longer training
+            than another of its method. Empty: it is.
         marks: what has to be known beside its numbers; `apart` is among them.
     """
 
@@ -60,6 +61,19 @@ def members_of(runs: Sequence[Run]) -> list[Member]:
     return [one.member(usual_images, usual_head) for one in raw]
 
 
+def one_a_method(members: Sequence[Member]) -> list[Member]:
+    """The same, longer trained ones apart where another of their method saw as many images as all others."""
+    as_long = {one.method: one.name for one in reversed(members) if not one.marks and one.method}
+    return [_beside(one, as_long.get(one.method)) for one in members]
+
+
+def _beside(member: Member, like: str | None) -> Member:
+    if like is None or member.apart or not member.marks:
+        return member
+    why = (f"{member.marks[0]}, where {like} saw as many as the others",)
+    return replace(member, apart=why, marks=why)
+
+
 def name_of(run: Run) -> str:
     """What a run is of: its network, or "generator on target"."""
     generator, target = str(run.info["generator"]["name"]), str(run.info["target"]["name"])
@@ -67,8 +81,13 @@ def name_of(run: Run) -> str:
 
 
 def in_order(names: Sequence[str]) -> list[str]:
-    """The names in the order of all tables; others behind, as they came."""
-    return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    """The names in the order of all tables; nsd-240k and the like behind nsd, others at the end, as they came."""
+
+    def place(name: str) -> tuple[int, bool]:
+        known = max((one for one in ORDER if name == one or name.startswith(f"{one}-")), key=len, default=None)
+        return (len(ORDER), False) if known is None else (ORDER.index(known), name != known)
+
+    return sorted(names, key=place)
 
 
 class _Described:

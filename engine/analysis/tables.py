@@ -11,7 +11,7 @@ import numpy as np
 
 from turncoat.engine.analysis import paper_values
 from turncoat.engine.analysis.compare import Comparison, compare_runs
-from turncoat.engine.analysis.members import Member, in_order, members_of
+from turncoat.engine.analysis.members import Member, in_order, members_of, one_a_method
 from turncoat.engine.analysis.rows import ErrorRow, PictureRow, counts, error_rows, picture_row
 from turncoat.engine.analysis.seeds import Spread, spread_of
 from turncoat.engine.attack.settings import APPEARANCE_ATTACKS
@@ -123,7 +123,8 @@ def make_tables(runs: Sequence[Run], *, seeds: Mapping[str, Sequence[Run]] | Non
         raise ConfigError("There is no run to make tables of; attack at least one network first.")
     seeds = seeds or {}
     settings = _check_alike([*runs, *(run for some in seeds.values() for run in some)])
-    named = {member.name: (member, run) for member, run in zip(members_of(runs), runs, strict=True)}
+    described = one_a_method(members_of(runs))
+    named = {member.name: (member, run) for member, run in zip(described, runs, strict=True)}
     ordered = [named[name] for name in in_order(list(named))]
     members, runs = tuple(member for member, _ in ordered), [run for _, run in ordered]
     first = runs[0]

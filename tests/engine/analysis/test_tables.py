@@ -97,6 +97,20 @@ def test_what_was_trained_longer_is_marked(tables: FamilyTables) -> None:
     assert not tables.member("nsd").apart
 
 
+def test_the_longer_trained_one_is_no_averages_part_where_another_of_its_method_is(tmp_path: Path) -> None:
+    runs = [
+        write(tmp_path, name, rows_of(shift), network={"metadata": {"method": method, "images": images}})
+        for name, method, images, shift in (
+            ("cssl", "cssl", 1000, 10.0), ("nsd-1k", "nsd", 1000, 40.0), ("nsd", "nsd", 3000, 0.0)
+        )
+    ]  # fmt: skip
+    tables = make_tables(runs)
+    assert [member.name for member in tables.members] == ["nsd", "nsd-1k", "cssl"]
+    why = "longer trained (3,000 images), where nsd-1k saw as many as the others"
+    assert tables.member("nsd").apart == (why,) == tables.member("nsd").marks
+    assert tables.averages["natural", "everyday"].networks == ("nsd-1k", "cssl")
+
+
 def test_table_2_has_both_conventions_of_the_mse(tables: FamilyTables) -> None:
     (row,) = [row for row in tables.pictures("natural", "everyday") if row.network == "nsd"]
     assert row.frames == 7
@@ -214,4 +228,6 @@ def test_cards_say_what_run_json_does_not(tmp_path: Path) -> None:
 
 
 def test_unknown_networks_stand_behind_the_known_ones() -> None:
-    assert in_order(["mine", "drnet", "yours", "nsd"]) == ["nsd", "drnet", "mine", "yours"]
+    assert in_order(["mine", "drnet", "nsd-240k", "yours", "nsd", "nsd-wide-2"]) == [
+        "nsd", "nsd-240k", "nsd-wide-2", "drnet", "mine", "yours",
+    ]  # fmt: skip
