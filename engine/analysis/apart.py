@@ -1,4 +1,4 @@
-"""Analyses of several networks in several processes, a network each at a time.
+"""Attacks and analyses of several networks in several processes, a network each at a time.
 
 What little of an analysis is not matrix products (statistics, drawings, embeddings) keeps one core busy; with a network
 a process, the others have work meanwhile.
@@ -24,7 +24,7 @@ MOST = 4
 """Processes that are started where nobody says how many: each takes one to two GB."""
 Found = Callable[[Analysis, Case, Any], None]
 _said: Any = None
-"""Where a worker says what it has finished."""
+"""Where a worker says what it has to say."""
 
 
 def default_workers(networks: int, device: str) -> int:
@@ -34,6 +34,66 @@ def default_workers(networks: int, device: str) -> int:
     return max(1, min(networks, torch.get_num_threads(), MOST))
 
 
+def in_processes(
+    work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int, heard: Callable[..., None]
+) -> list[Any]:
+    """`work` of every job, in `workers` processes with their share of the threads.
+
+    Args:
+        work: a function of a module. jobs: its arguments, job by job; they have to be pickled.
+        heard: called here with whatever a job tells by `say`, soon after.
+
+    Returns:
+        what came of the jobs, in their order.
+
+    Raises:
+        ConfigError: fewer than one worker.
+        BrokenProcessPool: a process died.
+        Whatever the first job that fails raises; those that had not begun are left.
+    """
+    if workers < 1:
+        raise ConfigError(f"The number of workers is {workers}; it has to be at least 1.")
+    context = multiprocessing.get_context("spawn")  # forked, torch's threads would hang
+    said, threads = context.Queue(), max(1, torch.get_num_threads() // workers)
+    with threads_of_children(threads), ProcessPoolExecutor(
+        min(workers, len(jobs)), mp_context=context, initializer=_begin, initargs=(said, threads)
+    ) as pool:  # fmt: skip
+        futures = [pool.submit(work, *job) for job in jobs]
+        try:
+            _follow(futures, said, heard)
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def say(*words: Any) -> None:
+    """Tell the process that waits for this job."""
+    _said.put(words)
+
+
+def _follow(futures: list[Future[Any]], said: Any, heard: Callable[..., None]) -> None:
+    """Pass on what jobs tell until all are done, or one has failed."""
+    waiting = set(futures)
+    while waiting:
+        over, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+        for future in over:
+            future.result()
+        try:
+            while True:
+                heard(*(said.get(timeout=0.5) if not waiting else said.get_nowait()))
+        except Empty:
+            pass
+
+
+def _begin(said: Any, threads: int) -> None:
+    """First of all in a worker."""
+    global _said
+    die_with_parent()
+    torch.set_num_threads(threads)
+    _said = said
+
+
 def analyse_apart(
     analyses: Sequence[Analysis],
     cases: Sequence[Case],
@@ -41,7 +101,7 @@ def analyse_apart(
     progress: Callable[..., None] | None = None,
     found: Found | None = None,
 ) -> None:
-    """Every analysis of every network, in `workers` processes with their share of the threads.
+    """Every analysis of every network, in `workers` processes, a network each at a time.
 
     Args:
         analyses: of the catalogue. cases: with `source`, which each process opens again.
@@ -52,25 +112,19 @@ def analyse_apart(
         ConfigError: fewer than one worker, or a network that cannot be opened by name.
         EngineError: a process died.
     """
-    if workers < 1:
-        raise ConfigError(f"The number of workers is {workers}; it has to be at least 1.")
     without = [case.name for case in cases if case.source is None]
     if without:
         raise ConfigError(f"{without[0]} was not opened by name, so no other process can open it; use one worker.")
-    context = multiprocessing.get_context("spawn")  # forked, torch's threads would hang
-    said, threads = context.Queue(), max(1, torch.get_num_threads() // workers)
-    keys, total = [analysis.key for analysis in analyses], len(analyses) * len(cases)
+    keys, total, done = [analysis.key for analysis in analyses], len(analyses) * len(cases), 0
+
+    def heard(network: str, title: str) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total, network=network, analysis=title)
+
     try:
-        with threads_of_children(threads), ProcessPoolExecutor(
-            min(workers, len(cases)), mp_context=context, initializer=_begin, initargs=(said, threads)
-        ) as pool:  # fmt: skip
-            futures = [pool.submit(_look_at_all, keys, *_packed(case)) for case in cases]
-            try:
-                _follow(futures, said, total, progress)
-                results = [future.result() for future in futures]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        results = in_processes(_look_at_all, [(keys, *_packed(case)) for case in cases], workers, heard)
     except BrokenProcessPool as error:
         raise EngineError(
             "A process that analysed a network died; there may be too little memory for so many: give fewer --workers. "
@@ -82,34 +136,9 @@ def analyse_apart(
                 found(analysis, case, result)
 
 
-def _follow(futures: list[Future[Any]], said: Any, total: int, progress: Callable[..., None] | None) -> None:
-    """Tell of progress until all are done, or one has failed."""
-    done, waiting = 0, set(futures)
-    while waiting:
-        over, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-        for future in over:
-            future.result()
-        try:
-            while True:
-                network, title = said.get_nowait()
-                done += 1
-                if progress is not None:
-                    progress(done, total, network=network, analysis=title)
-        except Empty:
-            pass
-
-
 def _packed(case: Case) -> tuple[Any, ...]:
     shared = {name: getattr(case, name) for name in ("crossed", "device", "command", "split", "group")}
     return str(case.source), case.data, case.folder, shared
-
-
-def _begin(said: Any, threads: int) -> None:
-    """First of all in a worker."""
-    global _said
-    die_with_parent()
-    torch.set_num_threads(threads)
-    _said = said
 
 
 def _look_at_all(
@@ -127,5 +156,5 @@ def _look_at_all(
     results = []
     for analysis in chosen(keys):
         results.append(look(analysis, case))
-        _said.put((case.name, analysis.title))
+        say(case.name, analysis.title)
     return results

@@ -1,15 +1,17 @@
 """Attacking several networks on the same frames: one run folder each, used again where it is there already."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from turncoat.engine.analysis.apart import in_processes, say
 from turncoat.engine.analysis.members import in_order
 from turncoat.engine.attack.settings import AttackSettings
 from turncoat.engine.runs import Run, open_run
 from turncoat.engine.sweep import Selection, attack_dataset
 from turncoat.engine.sweep.networks import find_judge, pair_of
-from turncoat.kernels.errors import ConfigError, DataError
+from turncoat.kernels.errors import ConfigError, DataError, EngineError
 from turncoat.training.checkpoint import Network, find_weights, load_network, shipped_weights, weights_name
 from turncoat.training.data import Dataset, open_dataset
 
@@ -20,6 +22,8 @@ SELECTION = Selection(groups=("everyday",), at_most=80, minimum_gap_s=0.35)
 .35 s takes neighbours of a sequence too, which half a second does not (50 a subject); intervals draw whole ones."""
 
 Notify = Callable[[str, Run, bool], None]
+How = tuple[AttackSettings, Selection, str | None]
+"""Settings, selection, command line to record."""
 
 
 def attack_family(
@@ -32,6 +36,7 @@ def attack_family(
     progress: Callable[..., None] | None = None,
     notify: Notify | None = None,
     command: str | None = None,
+    workers: int = 1,
 ) -> list[Run]:
     """Attack every network on the same frames; its run lies in ``OUT/runs/NAME``.
 
@@ -45,6 +50,7 @@ def attack_family(
         progress: called as ``progress(done, total, network=name)``; counts samples, once for every attack on them.
         notify: called as ``notify(name, run, cached)`` when a run is there.
         command: command line to record.
+        workers: processes that attack, a network each at a time, with their share of the threads.
 
     Returns:
         runs, in the order of `networks`.
@@ -52,6 +58,7 @@ def attack_family(
     Raises:
         ConfigError: two networks of one name, one that cannot be attacked, or a run in `out` that is another one.
         DataError: weights, runs or the dataset cannot be read.
+        EngineError: a process died.
     """
     sources = [source if is_run(source) else find_weights(source) for source in networks]
     weights = [source for source in sources if not is_run(source)]
@@ -68,18 +75,84 @@ def attack_family(
     if weights and data is not None:
         dataset = data if isinstance(data, Dataset) else open_dataset(data)
         frames = selection.facts(dataset, selection.rows(dataset, settings.seed))["sample_ids_hash"]
-        for source, name in zip(weights, names, strict=True):
-            network, place = load_network(source), Path(out) / "runs" / name
-            run = _finished(place, network, dataset, settings, frames)
-            cached = run is not None
-            if run is None:
-                share = None if progress is None else _share(progress, len(made), len(weights), name)
-                run = attack_dataset(network, dataset, settings, place, selection=selection, resume=True,
-                                     progress=share, command=command)  # fmt: skip
-            made[source] = run
-            if notify is not None:
-                notify(name, run, cached)
+        places = {source: Path(out) / "runs" / name for source, name in zip(weights, names, strict=True)}
+        for source, place in places.items():
+            if run := _finished(place, load_network(source), dataset, settings, frames):
+                made[source] = run
+                if notify is not None:
+                    notify(place.name, run, True)
+        left = {source: place for source, place in places.items() if source not in made}
+        how = (settings, selection, command)
+        if workers > 1 and len(left) > 1:
+            made |= _attack_apart(left, dataset, how, workers, len(made), progress, notify)
+        else:
+            made |= _attack_in_turn(left, dataset, how, len(made), progress, notify)
     return [made[source] if source in made else open_run(source) for source in sources]
+
+
+def _attack_in_turn(
+    places: Mapping[str | Path, Path],
+    data: Dataset,
+    how: How,
+    there: int,
+    progress: Callable[..., None] | None,
+    notify: Notify | None,
+) -> dict[str | Path, Run]:
+    made: dict[str | Path, Run] = {}
+    for source, place in places.items():
+        share = None if progress is None else _share(progress, there + len(made), there + len(places), place.name)
+        made[source] = _attacked(source, data, how, place, share)
+        if notify is not None:
+            notify(place.name, made[source], False)
+    return made
+
+
+def _attack_apart(
+    places: Mapping[str | Path, Path],
+    data: Dataset,
+    how: How,
+    workers: int,
+    there: int,
+    progress: Callable[..., None] | None,
+    notify: Notify | None,
+) -> dict[str | Path, Run]:
+    """The same in several processes."""
+    counts: dict[str, int] = {}
+    by_name = {place.name: place for place in places.values()}
+
+    def heard(name: str, done: int | None, total: int, facts: dict[str, Any]) -> None:
+        if done is None:
+            if notify is not None:
+                notify(name, open_run(by_name[name]), False)
+        elif progress is not None:
+            counts[name] = done
+            progress(there * total + sum(counts.values()), (there + len(places)) * total, network=name, **facts)
+
+    try:
+        in_processes(_attack_one, [(source, data, how, place) for source, place in places.items()], workers, heard)
+    except BrokenProcessPool as error:
+        raise EngineError(
+            "A process that attacked a network died; there may be too little memory for so many: give fewer --workers. "
+            "What was finished is kept, and the same command goes on."
+        ) from error
+    return {source: open_run(place) for source, place in places.items()}
+
+
+def _attack_one(source: str | Path, data: Dataset, how: How, place: Path) -> None:
+    """One network, in a worker."""
+
+    def tell(done: int, total: int, **facts: Any) -> None:
+        say(place.name, done, total, facts)
+
+    _attacked(source, data, how, place, tell)
+    say(place.name, None, 0, {})
+
+
+def _attacked(source: str | Path, data: Dataset, how: How, place: Path, progress: Callable[..., None] | None) -> Run:
+    settings, selection, command = how
+    network = load_network(source)
+    return attack_dataset(network, data, settings, place, selection=selection, resume=True, progress=progress,
+                          command=command)  # fmt: skip
 
 
 def runs_of_pair(

@@ -40,6 +40,10 @@ def curves(
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto, of the steps.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples computed together.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of frames, draws and controls.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, a network each at a time. Default: one a core, 4 at most; 1 on a GPU."),
+    ] = None,
     device: Device = "auto",
     settings: Annotated[Path | None, typer.Option("--settings", help="TOML file of attack settings.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
@@ -51,6 +55,7 @@ def curves(
     """
     from itertools import combinations
 
+    from turncoat.engine.analysis.apart import default_workers
     from turncoat.engine.analysis.budgets import curve_settings
     from turncoat.engine.analysis.curve_differences import compare_curves
     from turncoat.engine.analysis.curves import budget_curves
@@ -81,7 +86,8 @@ def curves(
 
     with output.progress("attacking", "samples") as advance:
         runs = attack_family(networks, data, out, chosen, selection, progress=advance, notify=notify,
-                             command=shlex.join(["turncoat", *sys.argv[1:]]))  # fmt: skip
+                             command=shlex.join(["turncoat", *sys.argv[1:]]),
+                             workers=workers or default_workers(len(networks), device))  # fmt: skip
     members_of(runs)  # says at once if two have one name
     found = [one for run in runs for one in budget_curves(run, group=group)]
     differences = [one for a, b in combinations(runs, 2) for one in compare_curves(a, b, group=group)]

@@ -62,6 +62,7 @@ def paper(
     check_output_folder(out, resume=True)
     command = shlex.join(["turncoat", *sys.argv[1:]])
     place = str(find_device(device))
+    workers = workers or default_workers(len(names), device)
 
     def notify(name: str, run: Run, cached: bool) -> None:
         state = "there already" if cached else f"{run.info['wall_s']:.0f} s"
@@ -77,12 +78,13 @@ def paper(
             progress=advance,
             notify=notify,
             command=command,
+            workers=workers,
         )
     tables = make_tables(runs)
     (out / "tables").mkdir(exist_ok=True)
     files = list(write_tables(tables, runs, out / "tables"))
     cases = open_cases(names, dataset, out / "analyses", crossed=set_apart, device=place, command=command)
-    sections = looked_at(chosen(), cases, out / "figures", output, workers or default_workers(len(cases), device))
+    sections = looked_at(chosen(), cases, out / "figures", output, workers)
     printed = printed_table()
     notes = " ".join(paper_values.NOTES[2:])
     before = {

@@ -48,6 +48,10 @@ def tables(
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples computed together.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of frames, draws and controls.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, a network each at a time. Default: one a core, 4 at most; 1 on a GPU."),
+    ] = None,
     device: Device = "auto",
     settings: Annotated[Path | None, typer.Option("--settings", help="TOML file of attack settings.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
@@ -59,6 +63,7 @@ def tables(
     """
     from dataclasses import replace
 
+    from turncoat.engine.analysis.apart import default_workers
     from turncoat.engine.analysis.family import SELECTION, SETTINGS, attack_family, default_networks
     from turncoat.engine.analysis.tables import make_tables
     from turncoat.engine.attack import AttackSettings
@@ -104,6 +109,7 @@ def tables(
             progress=advance,
             notify=notify,
             command=shlex.join(["turncoat", *sys.argv[1:]]),
+            workers=workers or default_workers(len(names) + len(further), device),
         )
     by_name = dict(zip([*names, *dict.fromkeys(further)], runs, strict=True))
     found = make_tables(

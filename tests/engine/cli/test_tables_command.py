@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fixtures.lively import STEP_SIZES, lively
 from turncoat.engine.analysis import family
 from turncoat.engine.analysis.family import default_networks
+from turncoat.engine.attack import AttackSettings
 from turncoat.engine.cli import main
 from turncoat.engine.runs import open_run
 from turncoat.engine.sweep import Selection
@@ -66,6 +68,30 @@ def test_one_command_attacks_all_and_writes_the_tables(made: Path) -> None:
             assert {"attack", "random direction", "same subject", "other subjects"} == set(row["beside"])
     assert document["averages"]["paper, everyday"]["networks"] == ["nsd", "cssl", "cssl-da"]
     assert len(document["seeds"][0]["members"]) == 2
+
+
+def test_processes_attack_a_network_each_and_find_the_same(
+    made: Path, weights: dict[str, Path], tiny_dataset: Path, tmp_path: Path
+) -> None:
+    shares: list[float] = []
+    told: list[tuple[str, bool]] = []
+    settings = AttackSettings(**open_run(made / "runs" / "nsd").info["settings"])
+    selection = Selection(groups=("everyday",), per_subject=3, at_most=80, minimum_gap_s=0.35)
+    shutil.copytree(made / "runs" / "cssl", tmp_path / "runs" / "cssl")
+    runs = family.attack_family(
+        [weights[name] for name in ("cssl", "ugar", "nsd")], tiny_dataset, tmp_path, settings, selection, workers=2,
+        progress=lambda done, total, **_: shares.append(done / total),
+        notify=lambda name, _, cached: told.append((name, cached)),
+    )  # fmt: skip
+    assert [run.info["generator"]["name"] for run in runs] == ["cssl", "ugar", "nsd"]
+    assert told[0] == ("cssl", True) and sorted(told[1:]) == [("nsd", False), ("ugar", False)]
+    assert max(shares) == 1 and min(shares) >= 1 / 3
+    key = [(name, "ascending") for name in ("sample_id", "setting", "control")]
+    for run in runs:
+        before, again = (one.table().sort_by(key) for one in (open_run(made / "runs" / run.folder.name), run))
+        assert again.num_rows and again["outcome"].equals(before["outcome"])
+        steps, steps_before = (one["iterations"].drop_null().to_numpy() for one in (again, before))
+        assert len(steps) == len(steps_before) and np.abs(steps - steps_before).max() <= 1
 
 
 def test_the_numbers_are_those_of_the_runs(made: Path) -> None:
