@@ -16,32 +16,42 @@ AXIS = {
 }
 
 
+MANY = 4
+"""Networks from which on the legend has no room among the curves; controls stand in one line with their attack."""
+
+
 def draw_curves(curves: Sequence[BudgetCurves], folder: Path) -> list[Path]:
     """Write curves.png, curves.pdf and curves.svg into the folder; bands are the attacks' 95 % intervals, controls
     are dashed."""
     families = [family for family in SHOWN if any(one.family == family for one in curves)]
-    figure = new_figure(1.6 + 5.2 * len(families), 7.2)
+    many = len({one.network for one in curves}) >= MANY
+    figure = new_figure(1.6 + (5.2 + 2.2 * many) * len(families), 7.2)
     axes = figure.subplots(2, len(families), squeeze=False, sharex="col")
     names = [one.network for one in curves]
     colours, marks = network_colours(names), network_marks(names)
     for column, family in enumerate(families):
         mine = [one for one in curves if one.family == family]
         for one in mine:
-            _network(one, axes[0][column], axes[1][column], colours[one.network], marks[one.network])
-        _finish(mine, axes[0][column], axes[1][column])
+            _network(one, axes[0][column], axes[1][column], colours[one.network], marks[one.network], many)
+        _finish(mine, axes[0][column], axes[1][column], many)
     figure.tight_layout()
     return save_figure(figure, folder, "curves")
 
 
-def _network(found: BudgetCurves, error: Any, success: Any, colour: str, mark: str) -> None:
+def _network(found: BudgetCurves, error: Any, success: Any, colour: str, mark: str, many: bool) -> None:
     control = found.control(SHOWN[found.family])
-    name = found.network
-    _line(error, found.attack, "error_mm", f"{name}: {found.attack.error_area_mm.value:.0f} mm", colour, mark)
-    _line(success, found.attack, "success", f"{name}: {100 * found.attack.success_area.value:.0f} %", colour, mark)
-    if control is not None:
-        random = f"{name}, {control.name}"
-        _line(error, control, "error_mm", f"{random}: {control.error_area_mm.value:.0f} mm", colour, None)
-        _line(success, control, "success", f"{random}: {100 * control.success_area.value:.0f} %", colour, None)
+    for axis, part in ((error, "error_mm"), (success, "success")):
+        words = f"{found.network}: {_area(found.attack, part)}"
+        if many and control is not None:
+            words += f" ({_area(control, part)})"
+        _line(axis, found.attack, part, words, colour, mark)
+        if control is not None:
+            words = "_" if many else f"{found.network}, {control.name}: {_area(control, part)}"
+            _line(axis, control, part, words, colour, None)
+
+
+def _area(curve: Curve, part: str) -> str:
+    return f"{curve.error_area_mm.value:.0f} mm" if part == "error_mm" else f"{100 * curve.success_area.value:.0f} %"
 
 
 def _line(axis: Any, curve: Curve, part: str, label: str, colour: str, mark: str | None) -> None:
@@ -59,7 +69,7 @@ def _line(axis: Any, curve: Curve, part: str, label: str, colour: str, mark: str
         axis.fill_between(budgets, low, high, color=colour, alpha=0.16, linewidth=0, zorder=1)
 
 
-def _finish(found: Sequence[BudgetCurves], error: Any, success: Any) -> None:
+def _finish(found: Sequence[BudgetCurves], error: Any, success: Any, many: bool) -> None:
     """Titles, scales, the threshold, legends with the areas."""
     first = found[0]
     most = max(one.budgets[-1] for one in found)
@@ -74,7 +84,9 @@ def _finish(found: Sequence[BudgetCurves], error: Any, success: Any) -> None:
         axis.set_xlim(0, most)
         axis.set_xticks(sorted({budget for one in found for budget in one.budgets}))
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        legend = axis.legend(fontsize=7.5, frameon=False, loc="upper left", title="area under the curve")
+        title = f"area under the curve\n(dashed: {SHOWN[first.family]})" if many else "area under the curve"
+        where = {"bbox_to_anchor": (1.02, 1)} if many else {}
+        legend = axis.legend(fontsize=7.5, frameon=False, loc="upper left", title=title, **where)
         legend.get_title().set(fontsize=7.5, color=QUIET)
     what = {"codes": "appearance code", "colours": "colours of the clothes"}[first.family]
     error.set_title(f"Attacks on the {what}: mean error, mm", fontsize=10, loc="left", color=INK)

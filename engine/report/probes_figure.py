@@ -10,6 +10,8 @@ from turncoat.engine.analysis.intervals import Interval
 from turncoat.engine.report.figure_files import INK, QUIET, new_figure, plain_axes, save_figure
 from turncoat.engine.report.palette import network_colours
 
+MANY = 6
+"""Networks whose names no longer fit side by side."""
 _FILLS = {
     POSE_CODE: ("", 1.0),
     APPEARANCE: ("////", 0.35),
@@ -33,8 +35,12 @@ def draw_probes(results: Sequence[CodeProbes], folder: Path) -> list[Path]:
     """
     columns = list(dict.fromkeys(told.of for result in results for told in result.people))
     panels = 1 + len(columns)
-    figure = new_figure(max(8.5, 0.9 + panels * (0.8 + 0.85 * len(results))), 4.9)
-    grid = figure.add_gridspec(1, panels, left=0.085, right=0.99, top=0.75, bottom=0.17, wspace=0.27)
+    slanted = len(results) >= MANY
+    width, height = max(8.5, 0.9 + panels * (0.8 + 0.85 * len(results))), 4.9 + 0.55 * slanted
+    figure = new_figure(width, height)
+    top, bottom = 1 - 1.22 / height, (0.83 + 0.55 * slanted) / height
+    grid = figure.add_gridspec(1, panels, left=min(0.085, 0.85 / width), right=0.99, top=top, bottom=bottom,
+                               wspace=0.16 if slanted else 0.27)  # fmt: skip
     names = [result.network for result in results]
     colours = network_colours(names)
     poses = figure.add_subplot(grid[0, 0])
@@ -60,10 +66,12 @@ def draw_probes(results: Sequence[CodeProbes], folder: Path) -> list[Path]:
             hatch, alpha = _FILLS[code]
             figure.gca().bar([0], [0], color=_tint(QUIET, alpha), edgecolor=QUIET, hatch=hatch, label=words)
     figure.gca().bar([0], [0], color="white", edgecolor=INK, linestyle=":", label=_LEGEND["true_pose"])
-    figure.legend(loc="upper left", bbox_to_anchor=(0.005, 0.93), ncols=4, frameon=False, fontsize=9)
-    figure.text(0.012, 0.975, "Pose in the appearance code, people in the pose code", fontsize=13, fontweight="bold",
-                color=INK, va="top")  # fmt: skip
-    figure.text(0.012, 0.02, _below(results), fontsize=8.5, color=QUIET, va="bottom")
+    figure.legend(
+        loc="upper left", bbox_to_anchor=(0.04 / width, 1 - 0.34 / height), ncols=4, frameon=False, fontsize=9
+    )
+    title = "Pose in the appearance code, people in the pose code"
+    figure.text(0.1 / width, 1 - 0.12 / height, title, fontsize=13, fontweight="bold", color=INK, va="top")
+    figure.text(0.1 / width, 0.1 / height, _below(results), fontsize=8.5, color=QUIET, va="bottom")
     return save_figure(figure, folder, "probes")
 
 
@@ -80,7 +88,7 @@ def _bars(axes: Any, place: int, colour: str, values: dict[str, Interval], text:
             axes.plot([x, x], [each.low, each.high], color=INK, linewidth=1.1, zorder=3)
             top = each.high
         axes.annotate(text.format(each.value), (x, top), xytext=(0, 2), textcoords="offset points", ha="center",
-                      fontsize=8.5, color=INK)  # fmt: skip
+                      fontsize=7, color=INK)  # fmt: skip
 
 
 def _best(result: CodeProbes, column: str) -> dict[str, Told]:
@@ -96,8 +104,9 @@ def _best(result: CodeProbes, column: str) -> dict[str, Told]:
 
 def _finish(axes: Any, names: Sequence[str], title: str, unit: str) -> None:
     plain_axes(axes)
-    axes.set_xticks(range(len(names)), names, fontsize=9, rotation=0 if len(names) < 6 else 30,
-                    ha="center" if len(names) < 6 else "right")  # fmt: skip
+    slanted = len(names) >= MANY
+    axes.set_xticks(range(len(names)), names, fontsize=9, rotation=30 * slanted, ha="right" if slanted else "center",
+                    rotation_mode="anchor" if slanted else None)  # fmt: skip
     axes.set_xlim(-0.55, len(names) - 0.45)
     axes.set_ylabel(unit, fontsize=9.5, color=INK)
     axes.set_title(title, fontsize=10.5, loc="left", color=INK)

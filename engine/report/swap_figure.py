@@ -10,6 +10,8 @@ from turncoat.engine.report.figure_files import INK, QUIET, RULE, new_figure, pl
 from turncoat.engine.report.palette import network_colours, network_marks
 from turncoat.engine.report.tiles import Tiles, cut, file_name, several
 
+_LEGEND_COLUMNS = 4
+
 
 def draw_swap(results: Swap | Sequence[Swap], folder: Path) -> list[Path]:
     """Write ``swap-NETWORK`` (the grid) for each result and ``swap_shares`` for all; PNG, PDF and SVG."""
@@ -53,9 +55,12 @@ def shares(results: Sequence[Swap]) -> Any:
     parts = list(dict.fromkeys(part for found in results for part in found.share))
     names = [found.network for found in results]
     colours, marks = network_colours(names), network_marks(names)
-    figure = new_figure(9.2, 4.3)
+    rows, slanted = -(-(len(results) + 2) // _LEGEND_COLUMNS), len(results) > 3
+    height = 3.75 + 0.19 * rows + 0.45 * slanted
+    figure = new_figure(9.2, height)
     left, right = figure.subplots(1, 2, width_ratios=(len(parts), max(3.0, 0.7 * len(results))))
-    figure.subplots_adjust(left=0.075, right=0.985, top=0.83, bottom=0.1, wspace=0.22)
+    figure.subplots_adjust(left=0.075, right=0.985, top=1 - (0.35 + 0.19 * rows) / height,
+                           bottom=(0.43 + 0.45 * slanted) / height, wspace=0.22)  # fmt: skip
     wide = 0.8 / len(results)
     for place, found in enumerate(results):
         colour, mark = colours[found.network], marks[found.network]
@@ -83,7 +88,8 @@ def shares(results: Sequence[Swap]) -> Any:
     left.set_xticks(range(len(parts)), ["all parts" if part == "all" else part for part in parts])
     left.set_ylabel("appearance parent's share of the colour", fontsize=9)
     left.set_title("Whose clothes does the child wear?", fontsize=10, loc="left")
-    right.set_xticks(range(len(results)), names, rotation=0 if len(results) < 4 else 30)
+    right.set_xticks(range(len(results)), names, rotation=30 * slanted, ha="right" if slanted else "center",
+                     rotation_mode="anchor" if slanted else None)  # fmt: skip
     right.set_xlim(-0.6, len(results) - 0.4)
     right.set_ylim(bottom=0)
     right.set_ylabel("change of the predicted pose, mm (MPJPE)", fontsize=9)
@@ -103,7 +109,14 @@ def _legend(figure: Any, results: Sequence[Swap], colours: dict[str, str], marks
         Line2D([], [], color=QUIET, linewidth=2, label="null: a third subject's share; another frame's code"),
         Line2D([], [], color=QUIET, linewidth=1, linestyle=":", label="one grey level of noise"),
     ]
-    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.01, 0.99), ncols=4, fontsize=8.5, frameon=False)
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.01, 0.99),
+        ncols=_LEGEND_COLUMNS,
+        fontsize=8.5,
+        frameon=False,
+    )
 
 
 def _point(axes: Any, x: float, one: Interval, colour: str, mark: str, label: str | None = None) -> None:

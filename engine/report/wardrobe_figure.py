@@ -1,6 +1,7 @@
 """The pictures of wardrobe tests: spread over each factor, what kind of error, how often, which joints and actions."""
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ SHORT = {
 """Factors as an axis names them."""
 _KIND_NAMES = dict(zip(KINDS, ("MPJPE", "N-MPJPE", "PA-MPJPE"), strict=True))
 _WIDTH, _LEGEND_COLUMNS = 9.2, 6
+_LINE, _ACROSS = 0.19, 132  # of the lines below a title: inches apart, characters in one
 
 
 def draw_wardrobe(results: Sequence[WardrobeTest], folder: Path) -> list[Path]:
@@ -43,13 +45,16 @@ def draw_wardrobe(results: Sequence[WardrobeTest], folder: Path) -> list[Path]:
 def _overview(results: Sequence[WardrobeTest]) -> Any:
     entries = _legend_entries(results)
     rows = -(-len(entries) // _LEGEND_COLUMNS)
-    height = 7.0 + 0.2 * rows
+    words = _below(results)
+    more = _LINE * (len(words) - 2)
+    height = 7.0 + more + 0.2 * rows
     figure = new_figure(_WIDTH, height)
-    grid = figure.add_gridspec(2, 2, left=0.075, right=0.985, top=1 - (0.92 + 0.2 * rows) / height, bottom=0.6 / height,
-                               hspace=0.42, wspace=0.2, height_ratios=(1.25, 1))  # fmt: skip
-    _head(figure, results, "How far a network's error moves when one thing changes and pose and camera do not")
+    top, bottom = 1 - (0.92 + more + 0.2 * rows) / height, 0.6 / height
+    grid = figure.add_gridspec(2, 2, left=0.075, right=0.985, top=top, bottom=bottom, hspace=0.42,
+                               wspace=0.2, height_ratios=(1.25, 1))  # fmt: skip
+    _head(figure, words, "How far a network's error moves when one thing changes and pose and camera do not")
     figure.legend(handles=entries, frameon=False, fontsize=8.8, loc="upper left", ncols=_LEGEND_COLUMNS,
-                  bbox_to_anchor=(0.004, 1 - 0.72 / height), columnspacing=1.3, handlelength=1.7)  # fmt: skip
+                  bbox_to_anchor=(0.004, 1 - (0.72 + more) / height), columnspacing=1.3, handlelength=1.7)  # fmt: skip
     axes = figure.add_subplot(grid[0, :])
     factors = _factors(results)
     tops = _bars(
@@ -103,11 +108,13 @@ def _parts(results: Sequence[WardrobeTest]) -> Any:
     from matplotlib.lines import Line2D
 
     rows = -(-(len(results) + 1) // _LEGEND_COLUMNS)
-    height = 4.75 + 0.2 * rows
+    words = _below(results)
+    more = _LINE * (len(words) - 2)
+    height = 4.75 + more + 0.2 * rows + 0.4 * max(0, len(results) - 5)
     figure = new_figure(_WIDTH, height)
-    top, bottom = 1 - (0.85 + 0.2 * rows) / height, 0.72 / height
+    top, bottom = 1 - (0.85 + more + 0.2 * rows) / height, 0.72 / height
     grid = figure.add_gridspec(1, 2, left=0.125, right=0.985, top=top, bottom=bottom, wspace=0.33)
-    _head(figure, results, "Spread over colours and pattern, in parts")
+    _head(figure, words, "Spread over colours and pattern, in parts")
     colours, marks = _colours(results), network_marks([each.name for each in results])
     joints = sorted(set().union(*(each.joints for each in results)))
     axes = figure.add_subplot(grid[0, 0])
@@ -120,7 +127,7 @@ def _parts(results: Sequence[WardrobeTest]) -> Any:
     actions = sorted({action for each in results for action in each[HEADLINE].actions})
     axes = figure.add_subplot(grid[0, 1])
     for number, each in enumerate(results):
-        shift = 0.16 * (number - (len(results) - 1) / 2)
+        shift = min(0.16, 0.8 / len(results)) * (number - (len(results) - 1) / 2)
         for action, found in each[HEADLINE].actions.items():
             place = actions.index(action) + shift
             axes.plot([found.value], [place], marks[each.name], color=colours[each.name], markersize=5)
@@ -128,13 +135,13 @@ def _parts(results: Sequence[WardrobeTest]) -> Any:
                 axes.plot([found.low, found.high], [place] * 2, color=colours[each.name], linewidth=1)
             axes.plot([each.noise.actions[action].value], [place], "|", color=colours[each.name], markersize=7,
                       markeredgewidth=1.4)  # fmt: skip
-    words = "spread, mm (MPJPE), of each action;\nno interval from fewer than three recordings"
-    _rows(axes, [action.replace("_", " ") for action in actions], words)
+    title = "spread, mm (MPJPE), of each action;\nno interval from fewer than three recordings"
+    _rows(axes, [action.replace("_", " ") for action in actions], title)
     handles, _ = figure.axes[0].get_legend_handles_labels()
     floor = Line2D([], [], color=INK, marker="|", markersize=7, markeredgewidth=1.4, linestyle="none")
     floor.set_label("floor: one grey level of noise")
     figure.legend(handles=[*handles, floor], loc="upper left", ncols=_LEGEND_COLUMNS, frameon=False, fontsize=8.8,
-                  bbox_to_anchor=(0.004, 1 - 0.72 / height), columnspacing=1.3)  # fmt: skip
+                  bbox_to_anchor=(0.004, 1 - (0.72 + more) / height), columnspacing=1.3)  # fmt: skip
     return figure
 
 
@@ -216,21 +223,26 @@ def _places(results: Sequence[WardrobeTest], groups: int) -> list[tuple[int, flo
     return [(n, n + start + k * width, width * 0.94, each) for n in range(groups) for k, each in enumerate(results)]
 
 
-def _head(figure: Any, results: Sequence[WardrobeTest], title: str) -> None:
+def _head(figure: Any, words: Sequence[str], title: str) -> None:
     height = figure.get_size_inches()[1]
     figure.text(0.012, 1 - 0.1 / height, title, fontsize=12, fontweight="bold", color=INK, va="top")
+    for number, line in enumerate(words):
+        figure.text(0.012, 1 - (0.38 + _LINE * number) / height, line, fontsize=8.8, color=QUIET, va="top")
+
+
+def _below(results: Sequence[WardrobeTest]) -> list[str]:
+    """What stands below a title, in lines that fit."""
     first = results[0]
     known = [f"{each.name} {_mm(each.of_anchors(each.anchors.error_mm))}" for each in results]
     moves = [f"{each.name} {_mm(each.of_anchors(each.anchors.apart_mm))}" for each in results]
     nothing = _mm(first.of_anchors(first.anchors.mean_pose_mm))
     poses = int((first.anchors.group == first.settings.group).sum())
-    lines = [
+    sentences = [
         f"{poses} {first.settings.group} poses. Against the truth, unchanged: {', '.join(known)}; the mean pose "
         f"{nothing} mm.",
         f"Between predictions of different sequences: {', '.join(moves)} mm. Thin lines: 95 %.",
     ]
-    for number, line in enumerate(lines):
-        figure.text(0.012, 1 - (0.38 + 0.19 * number) / height, line, fontsize=8.8, color=QUIET, va="top")
+    return [line for words in sentences for line in textwrap.wrap(words, _ACROSS, break_on_hyphens=False)]
 
 
 def _mm(found: Interval) -> str:

@@ -17,6 +17,7 @@ from turncoat.kernels.skeleton import BONES, JOINTS
 
 _CELL, _LEFT, _HEAD, _CAPTION = 1.12, 0.95, 1.08, 0.36  # inches
 _TURN_DEG = 38.0
+_LONG = 11  # characters of a name that take more than a line
 
 
 def draw_wardrobe_strip(results: Sequence[WardrobeTest], folder: Path, *, quantile: float = 0.5) -> list[Path]:
@@ -89,9 +90,10 @@ def _strip(results: Sequence[WardrobeTest], pose: int, shown: list[int]) -> Any:
     for number, each in enumerate(results):
         top = _HEAD + _CELL + 0.1 + number * row
         middle = 1 - (top + _CELL / 2) / height
-        figure.text(0.1 / width, middle, each.name, fontsize=9.5, color=colours[each.name], va="center",
+        name = each.name if len(each.name) < _LONG else each.name.replace("-", "-\n", 1)
+        figure.text(0.1 / width, middle, name, fontsize=9.5 if name == each.name else 8.3, color=colours[each.name], va="bottom",
                     fontweight="bold")  # fmt: skip
-        figure.text(0.1 / width, middle - 0.2 / height, "turned by 38°;\ngrey: truth", fontsize=6.8, color=QUIET,
+        figure.text(0.1 / width, middle - 0.1 / height, "turned by 38°;\ngrey: truth", fontsize=6.8, color=QUIET,
                     va="top")  # fmt: skip
         moved = {int(place): float(value) for place, value in zip(each.places, each.pairs.mpjpe, strict=True)}
         error = mpjpe(each.poses[shown], each.truth[shown])

@@ -54,9 +54,13 @@ def told(results: Sequence[Zero]) -> Any:
     names = [found.network for found in results]
     colours, marks = network_colours(names), network_marks(names)
     panels = len(columns) + bool(kept)
-    figure = new_figure(1.2 + 3.4 * panels, 4.1)
+    across = min(6, max(3, int(1.2 + 3.4 * panels) * 6 // 8))
+    rows = -(-len(results) // across)
+    height = 3.9 + 0.2 * rows
+    figure = new_figure(1.2 + 3.4 * panels, height)
     axes = figure.subplots(1, panels, squeeze=False, width_ratios=[4.0] * len(columns) + [2.4] * bool(kept))[0]
-    figure.subplots_adjust(left=0.55 / (1 + 3.4 * panels), right=0.985, top=0.85, bottom=0.15, wspace=0.3)
+    figure.subplots_adjust(left=0.55 / (1 + 3.4 * panels), right=0.985, top=1 - (0.41 + 0.2 * rows) / height,
+                           bottom=0.61 / height, wspace=0.3)  # fmt: skip
     for axis, column in zip(axes, columns, strict=False):
         _panel(axis, [(found.network, {name: found.told[column][name].accuracy for name in KINDS})
                       for found in results if column in found.told], KINDS, colours, marks)  # fmt: skip
@@ -72,7 +76,7 @@ def told(results: Sequence[Zero]) -> Any:
         axis.axhline(1, color=INK, linewidth=0.8)
         axis.set_ylabel("share of the differences in colour", fontsize=9)
         axis.set_title("Colours that are left", fontsize=10, loc="left")
-    figure.legend(handles=_handles(names, colours, marks), loc="upper left", bbox_to_anchor=(0.01, 0.99), ncols=6,
+    figure.legend(handles=_handles(names, colours, marks), loc="upper left", bbox_to_anchor=(0.01, 0.99), ncols=across,
                   fontsize=9, frameon=False)  # fmt: skip
     return figure
 
