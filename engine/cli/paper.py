@@ -47,7 +47,7 @@ def paper(
     from turncoat.engine.cli.analyses import looked_at, provenance
     from turncoat.engine.report.analyses_page import analyses_document, write_analyses
     from turncoat.engine.report.cells import Titled
-    from turncoat.engine.report.family import printed_table
+    from turncoat.engine.report.family import MARK, marks, printed_table
     from turncoat.engine.report.family_page import all_tables, write_tables
     from turncoat.engine.report.family_words import headline
     from turncoat.engine.runs import Run
@@ -87,8 +87,10 @@ def paper(
     sections = looked_at(chosen(), cases, out / "figures", output, workers)
     printed = printed_table()
     notes = " ".join(paper_values.NOTES[2:])
+    first, *others = (one for group in tables.groups for one in all_tables(tables, group))
+    marked = " ".join(f"{MARK} {name}: {words}." for name, words in marks(tables))
     before = {
-        "Tables 1, 2 and 4": [one for group in tables.groups for one in all_tables(tables, group)],
+        "Tables 1, 2 and 4": [replace(first, caption=f"{marked} {first.caption}".strip()), *others],
         "What the paper printed": [Titled(printed.title, printed.table, f"{printed.caption} {notes}".strip())],
     }
     files = [

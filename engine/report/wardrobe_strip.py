@@ -91,8 +91,8 @@ def _strip(results: Sequence[WardrobeTest], pose: int, shown: list[int]) -> Any:
         top = _HEAD + _CELL + 0.1 + number * row
         middle = 1 - (top + _CELL / 2) / height
         name = each.name if len(each.name) < _LONG else each.name.replace("-", "-\n", 1)
-        figure.text(0.1 / width, middle, name, fontsize=9.5 if name == each.name else 8.3, color=colours[each.name], va="bottom",
-                    fontweight="bold")  # fmt: skip
+        figure.text(0.1 / width, middle, name, fontsize=9.5 if name == each.name else 8.3, color=colours[each.name],
+                    va="bottom", fontweight="bold")  # fmt: skip
         figure.text(0.1 / width, middle - 0.1 / height, "turned by 38°;\ngrey: truth", fontsize=6.8, color=QUIET,
                     va="top")  # fmt: skip
         moved = {int(place): float(value) for place, value in zip(each.places, each.pairs.mpjpe, strict=True)}
