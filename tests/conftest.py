@@ -1,9 +1,7 @@
 """Fixtures for every test folder."""
 
 import os
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 # Before torch and numba are imported: several test workers share the processors.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,25 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="no CUDA device that this PyTorch can use"))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Whole files to a worker, and all that share a bundle to one: others would wait idly while it is exported."""
-    from xdist.scheduler import LoadFileScheduling
-
-    @cache
-    def shares(file: str) -> bool:
-        path = config.rootpath / file
-        near = [path, path.with_name("conftest.py")] if path.parent != Path(__file__).parent else [path]
-        return any(one.is_file() and "tiny_bundle" in one.read_text() for one in near)
-
-    class ByFile(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file: str = super()._split_scope(nodeid)
-            return "bundle" if shares(file) else file
-
-    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
