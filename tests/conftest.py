@@ -1,11 +1,13 @@
 """Fixtures for every test folder."""
 
 import os
+import sys
 from pathlib import Path
 
 # Before torch and numba are imported: several test workers share the processors.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+THREADS = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
 
 import pytest
 from hypothesis import settings
@@ -25,6 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="no CUDA device that this PyTorch can use"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """As many threads in every test as at first: a command sets them for its process, and sums come out otherwise."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != THREADS:
+        torch.set_num_threads(THREADS)
 
 
 @pytest.fixture(scope="session")
