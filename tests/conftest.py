@@ -7,10 +7,11 @@ from pathlib import Path
 # Before torch and numba are imported: several test workers share the processors.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
-THREADS = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
 
 import pytest
 from hypothesis import settings
+
+THREADS = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
 
 # A test that fails in continuous integration fails the same way on any machine.
 settings.register_profile("turncoat", deadline=None, derandomize="CI" in os.environ)
