@@ -2,7 +2,8 @@
 
 python benchmarks/kill_and_resume.py [--kills 30] [--data FOLDER --network NAME] [--per-subject 40] [--seed 0]
 
-Without --data the sweep is that of the tests: stick figures, and a small untrained network. What a life is: the process
+Without --data the sweep is that of the tests: stick figures, and a small untrained network; with it the result is a
+file of its own, named after the network. What a life is: the process
 of `turncoat attack ... --resume`, ended by SIGKILL after a random time up to four fifths of what the whole takes.
 """
 
@@ -52,9 +53,10 @@ def main() -> None:
         found = kill_and_resume(sweep, expected, folder, kills=options.kills, span_s=seconds * 0.8, seed=options.seed)
     place, packages = machine(), versions("torch", "pyarrow")
     made_by = ", ".join(f"{name} {version}" for name, version in packages.items())
+    shipped = f" --data data --network {options.network} --per-subject {options.per_subject}" if options.data else ""
     text = f"""# Killed and resumed
 
-`python benchmarks/kill_and_resume.py --kills {options.kills}`: a sweep of {expected.info["parts"]} parts and
+`python benchmarks/kill_and_resume.py --kills {options.kills}{shipped}`: a sweep of {expected.info["parts"]} parts and
 {found.rows} rows, ended by SIGKILL at random moments and begun again with `--resume`; a run that gets done is compared
 row by row with the undisturbed one.
 
@@ -72,7 +74,8 @@ Lives lasted, s: {", ".join(f"{end:g}" for end in found.lives_s)}.
 
 {place["processor"]}, {place["cores"]} cores (load {place["load_1min"]} from other work); {made_by}.
 """
-    write_text(RESULTS / "kill_and_resume.md", text)
+    which = f"-{Path(options.network).stem}" if options.data else ""
+    write_text(RESULTS / f"kill_and_resume{which}.md", text)
     sys.stderr.write(text)
 
 

@@ -25,7 +25,10 @@ def compare(
     setting: Annotated[str, typer.Option(help="paper, free, natural, colours-0.1 ...")] = "natural",
     setting_b: Annotated[str | None, typer.Option(help="Setting of B, to compare two settings.")] = None,
     group: Annotated[str | None, typer.Option(help="everyday or acrobatic. Default: all frames of the runs.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for runs that are made. Default: a temporary one.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for runs that are made (default: a temporary one), or for the page of --cards."),
+    ] = None,
     per_subject: Annotated[
         int | None, typer.Option(min=1, help="Frames of each subject, of runs that are made.")
     ] = None,
@@ -61,7 +64,7 @@ def compare(
 
     output = Output(json)
     if cards:
-        _side_by_side(sources, output)
+        _side_by_side(sources, out, output)
         return
     if len(sources) != 2:
         raise ConfigError(f"{len(sources)} are given, {' '.join(sources)}; expected two, A and B (more with --cards).")
@@ -94,12 +97,15 @@ def compare(
     output.finish(found.facts())
 
 
-def _side_by_side(sources: list[str], output: Output) -> None:
+def _side_by_side(sources: list[str], out: Path | None, output: Output) -> None:
     """`turncoat compare --cards`."""
     from turncoat.engine.analysis.leakage import read_leakage_card
-    from turncoat.engine.report.card_page import cards_table
+    from turncoat.engine.report.cards_page import cards_table, write_cards
     from turncoat.engine.report.plain import rich_table
 
     found = [read_leakage_card(source) for source in sources]
+    files = [str(file) for file in write_cards(found, out)] if out is not None else []
     output.show(rich_table(cards_table(found)))
-    output.finish({"cards": found})
+    if files:
+        output.show(f"Page, table and picture: {files[0]}")
+    output.finish({"cards": found, "files": files})

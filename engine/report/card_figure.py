@@ -129,17 +129,19 @@ def _text_of(write: Any, line: Line, at: float) -> None:
 
 
 def _draw_line(figure: Any, line: Line, middle: float, height: float, longest: float) -> None:
-    """The bar of a number in millimetres, or of a share; others have none."""
+    """The bar of a number, if it is of a kind that has one."""
     number = line.number
-    if number.unit not in ("mm", "share") or not math.isfinite(number.found.value):
+    whole = whole_of(number.unit, longest)
+    if not whole or not math.isfinite(number.found.value):
         return
-    whole = 1.0 if number.unit == "share" else longest
     axes = figure.add_axes((_BARS, middle - 0.05 / height, 0.955 - _BARS, 0.16 / height))
     axes.set_xlim(0, whole)
     axes.set_ylim(0, 1)
     axes.axis("off")
     axes.barh(0.5, whole, height=1, color="#f2f0eb", linewidth=0)
-    axes.barh(0.5, number.found.value, height=1, color=_COLOURS[line.group == CLOTHES], alpha=0.62, linewidth=0)
+    axes.barh(
+        0.5, max(number.found.value, 0.0), height=1, color=_COLOURS[line.group == CLOTHES], alpha=0.62, linewidth=0
+    )
     if number.found.known:
         axes.plot([number.found.low, number.found.high], [0.5, 0.5], color=INK, linewidth=1.6, solid_capstyle="butt")
     if number.null is not None and math.isfinite(number.null.value):
@@ -164,6 +166,13 @@ def _draw_worst(figure: Any, write: Any, worst: Sequence[Worst], at: float, heig
         for row, text in enumerate(wrap(one.words, 58 if len(one.pictures) > 2 else 42)[:3]):
             write(start / WIDTH, at + 0.5 + side + 0.14 * row, text, fontsize=7.5)
         x += 0.42
+
+
+def whole_of(unit: str, longest: float) -> float | None:
+    """What the whole length of a bar stands for: of millimetres the longest of the card, of shares and of pure numbers
+    (correlations, whose own sign says nothing here) 1; None for units that have no bar.
+    """
+    return {"mm": longest, "share": 1.0, "": 1.0}.get(unit)
 
 
 def reach(card: LeakageCard) -> float:

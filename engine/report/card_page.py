@@ -1,15 +1,14 @@
-"""The leakage card as a page, a picture and a document, and several cards side by side."""
+"""The leakage card as a page, a picture and a document."""
 
 import math
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from turncoat.engine.analysis.intervals import Interval
 from turncoat.engine.analysis.leakage import CLOTHES, CODES, GROUPS, LeakageCard, Line
-from turncoat.engine.report.card_figure import budget_curve, curve_png, draw_card, reach
-from turncoat.engine.report.cells import NONE, Cell, Row, Table, Titled
+from turncoat.engine.report.card_figure import budget_curve, curve_png, draw_card, reach, whole_of
+from turncoat.engine.report.cells import NONE
 from turncoat.engine.report.number_tables import UNITS, number_cell
 from turncoat.engine.report.page import template
 from turncoat.engine.report.pictures import data_url
@@ -83,47 +82,15 @@ def render(card: LeakageCard, worst: Sequence[Worst]) -> str:
     return template("card.html.j2", page)
 
 
-def cards_table(cards: Sequence[Mapping[str, Any]]) -> Titled:
-    """Cards side by side: a line for each number, a column for each card. `cards` are documents of cards."""
-    lines: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for card in cards:
-        for one in card["lines"]:
-            lines.setdefault((one["analysis"], one["key"]), one)
-    rows = []
-    for key, first in lines.items():
-        cells: list[Cell] = []
-        for card in cards:
-            one = next((one for one in card["lines"] if (one["analysis"], one["key"]) == key), None)
-            cells.append(NONE if one is None else _beside(one))
-        unit = UNITS.get(first["unit"], first["unit"])
-        rows.append(Row(f"{first['label']}{f', {unit}' if unit else ''}", tuple(cells)))
-    names = tuple(str(card["network"]) for card in cards)
-    words = "Small: 95 % interval, and after the slash what is found where there is nothing to find."
-    return Titled("Leakage cards", Table((), ("number", *names), tuple(rows)), words)
-
-
-def _beside(line: Mapping[str, Any]) -> Cell:
-    """A number of a document, with interval and null."""
-    cell = number_cell(_interval(line), line["unit"])
-    null = number_cell(_interval(line["null"]), line["unit"]) if line["null"] else NONE
-    return Cell(cell.text, cell.small + (f" / {null.text}" if null is not NONE else ""))
-
-
-def _interval(facts: Mapping[str, Any]) -> Interval:
-    value, low, high = (math.nan if facts[name] is None else float(facts[name]) for name in ("value", "low", "high"))
-    return Interval(value, low, high)
-
-
 def _line(line: Line, longest: float) -> dict[str, Any]:
     """A line of the page: words, number, and where bar, interval and null lie, in percent."""
     number = line.number
-    whole = 1.0 if number.unit == "share" else longest
+    whole = whole_of(number.unit, longest)
     cell = number_cell(number.found, number.unit)
     null = None if number.null is None else number_cell(number.null, number.unit)
-    drawn = number.unit in ("mm", "share")
 
     def at(x: float) -> float | None:
-        return max(0.0, min(100.0, 100 * x / whole)) if drawn and math.isfinite(x) else None
+        return max(0.0, min(100.0, 100 * x / whole)) if whole and math.isfinite(x) else None
 
     return {
         "label": number.label,

@@ -156,9 +156,22 @@ def test_cards_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert not stop.value.code
     shown = capsys.readouterr().out
     assert "84.2" in shown and "120.0" in shown and "one" in shown and "two" in shown
+    twice = [str(tmp_path / "one"), str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "beside")]
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", "--cards", *twice])
+    assert not stop.value.code
+    page, table, vectors = (
+        (tmp_path / "beside" / f"cards.{kind}").read_text("utf-8") for kind in ("html", "md", "svg")
+    )
+    assert "Leakage cards of one (1), one (2) and two" in page and "84 mm, 40 times" in page
+    assert vectors.count("84.2") == 3 and vectors.count("120.0") == 1, "each card's number, where it has it"
+    assert "| number | one (1) | one (2) | two |" in table and "| – | – | 120.0" in table
+    assert Image.open(tmp_path / "beside" / "cards.png").size[0] == 1350
+    (tmp_path / "file").touch()
     for wrong, words in (
         (["compare", str(tmp_path)], "expected two, A and B"),
         (["compare", "--cards", str(tmp_path)], "no card at"),
+        (["compare", "--cards", str(tmp_path / "one"), "--out", str(tmp_path / "file")], "cannot be written"),
     ):
         with pytest.raises(SystemExit) as stop:
             main(wrong)
