@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect, insort
 from collections import defaultdict
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -60,13 +62,13 @@ def _pick(dataset: Dataset, rows: np.ndarray, wanted: int, seed: int, gap_s: flo
     """One subject's frames: the actions in turn (in an order of the seed's), each giving its next frame that is far
     enough from those taken before."""
     ids, actions = dataset.column("sample_id")[rows].tolist(), dataset.column("action")[rows].tolist()
-    sequences, motions = dataset.column("sequence")[rows].tolist(), dataset.column("motion_id")[rows]
-    time_s, motion_time_s = dataset.column("time_s")[rows], dataset.column("motion_time_s")[rows]
+    sequences, motions = dataset.column("sequence")[rows].tolist(), dataset.column("motion_id")[rows].tolist()
+    time_s, motion_time_s = (dataset.column(name)[rows].tolist() for name in ("time_s", "motion_time_s"))
     queues: dict[str, list[int]] = defaultdict(list)
     for i in sorted(range(len(rows)), key=lambda i: (_rank(seed, ids[i]), ids[i]), reverse=True):
         queues[actions[i]].append(i)  # the lowest rank is last: pop takes it first
     turn = sorted(queues, key=lambda action: _rank(seed, action))
-    taken: dict[str, list[int]] = defaultdict(list)
+    taken: dict[Hashable, list[float]] = defaultdict(list)  # times, sorted: those of a sequence, and of a motion in it
     picks: list[int] = []
     while turn and len(picks) < wanted:
         for action in list(turn):
@@ -75,13 +77,18 @@ def _pick(dataset: Dataset, rows: np.ndarray, wanted: int, seed: int, gap_s: flo
             queue = queues[action]
             while queue:
                 i = queue.pop()
-                before = taken[sequences[i]]
-                close = np.abs(time_s[before] - time_s[i]) < gap_s - 1e-9
-                repeats = np.abs(motion_time_s[before] - motion_time_s[i]) < gap_s - 1e-9
-                if not (close | repeats & (motions[before] == motions[i])).any():
-                    before.append(i)
+                kept = ((taken[sequences[i]], time_s[i]), (taken[sequences[i], motions[i]], motion_time_s[i]))
+                if all(_apart(times, time, gap_s) for times, time in kept):
+                    for times, time in kept:
+                        insort(times, time)
                     picks.append(int(rows[i]))
                     break
             else:
                 turn.remove(action)
     return picks
+
+
+def _apart(times: Sequence[float], time: float, gap_s: float) -> bool:
+    """Whether a time is at least that far from all of these, which are sorted: so from the two beside it."""
+    place = bisect(times, time)
+    return all(abs(other - time) >= gap_s - 1e-9 for other in times[max(place - 1, 0) : place + 1])
