@@ -27,6 +27,7 @@ from turncoat.kernels.files import write_text
 ATTACK = ["--attack", "paper", "--iterations", "3", "--threshold", "400", "--step-size", "0.5", "--judge", "none",
           "--group", "everyday", "--split", "train", "--device", "cpu"]  # fmt: skip
 SUBJECTS, SEQUENCES = 2, 4  # everyday ones of the training split
+FRAME_PX = 32  # so that 100,000 take an hour
 ALLOWED_MB = 300
 _CHILD = """
 import json, resource, sys, threading, time
@@ -59,7 +60,7 @@ def prepared(folder: Path, samples: int) -> tuple[str, str]:
     torch.set_num_threads(1)
     data = folder / "data"
     if not (data / "dataset.json").is_file():
-        write_tiny_dataset(data, instants=-(-samples // SEQUENCES), splits=("train",), apart_s=0.53)
+        write_tiny_dataset(data, size=FRAME_PX, instants=-(-samples // SEQUENCES), splits=("train",), apart_s=0.53)
     network = lively("person", open_dataset(data))
     save_network(folder / "small.safetensors", network, network.metadata, statistics=network.statistics)
     return str(data), str(folder / "small.safetensors")
@@ -112,7 +113,7 @@ def main() -> None:
     text = f"""# Memory of a sweep
 
 `python benchmarks/memory.py --samples {few},{many} --draws {options.draws}`: `paper`, three steps, with all controls,
-in one process, to its last table. Stick figures of 64 pixels and a small network.
+in one process, to its last table. Stick figures of {FRAME_PX} pixels and a small network.
 
 | samples | parts | peak of its own, MB | with mapped files, MB | s |
 |--:|--:|--:|--:|--:|

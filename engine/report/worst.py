@@ -38,24 +38,24 @@ class Worst(NamedTuple):
 
 
 def worst_frames(attacks: Attacks) -> tuple[Worst, ...]:
-    """Of the attack on colours, and of that on codes at its middle budget, the frame that was moved furthest.
+    """Of the attack on colours, and of that on codes at its largest budget, the frame that was moved furthest.
 
-    Where dataset or weights are gone there are none.
+    Frames that the repainting alone moves past the threshold are left out, as in every number of an attack. Where
+    dataset or weights are gone there are none.
     """
     run, found = attacks.run, []
-    sources = find_sources(run)
+    sources, threshold = find_sources(run), run.info["settings"]["threshold_mm"]
     colours = attacks.settings.colours
     asked = []
     if attacks.colours is not None:
         asked.append((COLOURS, f"colours of the clothes within ±{colours:g}", f"colours-{colours:g}"))
     if attacks.codes is not None:
-        budgets = attacks.codes.budgets[1:]
-        middle = budgets[(len(budgets) - 1) // 2]
-        asked.append(("appearance", f"appearance code within {middle:g} standard deviations", f"budget-{middle:g}"))
+        budget = attacks.codes.budgets[-1]
+        asked.append(("appearance", f"appearance code within {budget:g} standard deviations", f"budget-{budget:g}"))
     for attack, words, setting in asked:
         places = run.select(attack=attack, setting=setting, control=None)
         rows = run.table().take(places).select(["sample_id", "error_verified_mm", "error_initial_mm"]).to_pylist()
-        errors = [-1.0 if row["error_verified_mm"] is None else row["error_verified_mm"] for row in rows]
+        errors = [-1.0 if _out(row, threshold) else row["error_verified_mm"] for row in rows]
         if not errors or max(errors) < 0:
             continue
         best = int(np.argmax(errors))
@@ -69,3 +69,8 @@ def worst_frames(attacks: Attacks) -> tuple[Worst, ...]:
         initial = rows[best]["error_initial_mm"] if attack == "appearance" else None
         found.append(Worst(words, str(rows[best]["sample_id"]), float(errors[best]), initial, cut))
     return tuple(found)
+
+
+def _out(row: dict[str, Any], threshold: float) -> bool:
+    """Whether a row has no error, or was past the threshold before it was attacked."""
+    return row["error_verified_mm"] is None or (row["error_initial_mm"] or 0.0) > threshold
