@@ -95,7 +95,7 @@ def main() -> None:
     network.to(device).requires_grad_(False)
     rows = _images(data, given.samples)
     sessions = {name: _session(name, given, network) for name in given.backends}
-    peaks, flops = _peaks(device), _flops(data, network, device)
+    peaks, flops = matrix_product_peaks(device), _flops(data, network, device)
     facts = {
         "network": given.network,
         "dataset": data.info.get("preset"),
@@ -312,15 +312,23 @@ def _table(attack: str, tallies: dict[str, Tally], peaks: dict[str, float], flop
 
 
 def _flops(data: Dataset, network: Any, device: torch.device) -> float:
-    """Floating-point operations of one gradient step on one image; two for every multiplication and addition."""
+    pair, rows = Pair(network, network, ("plain", "plain"), device), np.arange(4)
+    return gradient_flops(network, *(pair.frames(each) for each in (data.read(rows), data.background(rows))), device)
+
+
+def gradient_flops(network: Any, frames: Tensor, background: Tensor, device: torch.device) -> float:
+    """Floating-point operations of one gradient step on one image; two for every multiplication and addition.
+
+    frames, background: (B, 3, H, W) in [0, 1].
+    """
     pair, plain = Pair(network, network, ("plain", "plain"), device), PlainSession(network, device)
-    rows = np.arange(4)
     with torch.no_grad():
-        admitted = admit_codes(pair, *(pair.frames(each) for each in (data.read(rows), data.background(rows))))
-        aim = admitted.clean_pose, torch.ones(admitted.clean_pose.shape[1]), torch.ones(len(rows))
+        admitted = admit_codes(pair, frames, background)
+        q = admitted.clean_pose
+        aim = q, torch.ones(q.shape[1], device=device), torch.ones(len(q), device=device)
         with _Counted() as counted:
             plain.attack_step(admitted.appearance, admitted.canvas, *aim)
-    return counted.total / len(rows)
+    return counted.total / len(frames)
 
 
 class _Counted(TorchDispatchMode):
@@ -337,7 +345,7 @@ class _Counted(TorchDispatchMode):
         return found
 
 
-def _peaks(device: torch.device) -> dict[str, float]:
+def matrix_product_peaks(device: torch.device) -> dict[str, float]:
     """GFLOP/s of a large matrix product, the best of a few."""
     found = {}
     for dtype in (torch.float32, torch.bfloat16):
