@@ -39,7 +39,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the stick-figure dataset (600 frames of 64 x 64, see fixtures/tiny.py). Read it, never change it."""
+    """Folder of the stick-figure dataset (600 frames of 32 x 32, see fixtures/tiny.py). Read it, never change it."""
     from fixtures.tiny import write_tiny_dataset
 
     return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "dataset")

@@ -31,7 +31,7 @@ MEASURED = ("mpjpe", "n_mpjpe", "pa_mpjpe", "pck_150", "auc_150")
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "tiny"
-    write_tiny_dataset(folder)
+    write_tiny_dataset(folder, size=64)
     return open_dataset(folder)
 
 

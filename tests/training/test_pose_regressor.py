@@ -28,7 +28,7 @@ def problem(count=600):
 def dataset(tmp_path_factory):
     """Twice the usual instants: a covariance of 128 numbers needs its frames."""
     folder = tmp_path_factory.mktemp("data") / "tiny"
-    write_tiny_dataset(folder, instants=12)
+    write_tiny_dataset(folder, size=64, instants=12)
     return open_dataset(folder)
 
 

@@ -18,7 +18,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from turncoat.training.statistics import AppearanceStatistics
 
     torch.manual_seed(0)
-    network = Disentangled(preset("studio", frame_size=64))
+    network = Disentangled(preset("studio", frame_size=32))
     regressor = network.add_regressor()
     for parameter in regressor.parameters():
         parameter.data.mul_(30)
@@ -114,7 +114,7 @@ def test_weights_of_another_preset_are_refused(
 
     larger = write_tiny_dataset(tmp_path / "larger", size=96, instants=2)
     assert run(larger, "--network", weights, "--out", tmp_path / "run", "--per-subject", 1) == 2
-    assert "96 pixels wide and the network's 64" in capsys.readouterr().err
+    assert "96 pixels wide and the network's 32" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

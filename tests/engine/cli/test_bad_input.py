@@ -15,7 +15,7 @@ from turncoat.training.checkpoint import save_network, write_tensors
 from turncoat.training.networks import Disentangled, preset
 from turncoat.training.statistics import AppearanceStatistics
 
-SMALL = ["--set", "network.frame_size=64", "--set", "network.crop_size=32", "--threads", "1"]
+SMALL = ["--set", "network.frame_size=32", "--set", "network.crop_size=16", "--threads", "1"]
 LITTLE = ["--images", "8", "--batch", "8", *SMALL]
 
 
@@ -25,8 +25,8 @@ def weights(tmp_path_factory):
     torch.manual_seed(0)  # not any network past float32 says so: sigmoids of minus infinity are 0
     folder = tmp_path_factory.mktemp("weights")
     statistics = AppearanceStatistics(torch.zeros(128), torch.eye(128), mean_radius=11.0, radius_p99=14.0)
-    shape = {"crop_size": 32, "regressor_hidden": 16}
-    for name, changes in (("fits", {"frame_size": 64}), ("large", {"frame_size": 128}), ("wild", {"frame_size": 64})):
+    shape = {"crop_size": 16, "regressor_hidden": 16}
+    for name, changes in (("fits", {"frame_size": 32}), ("large", {"frame_size": 128}), ("wild", {"frame_size": 32})):
         network = Disentangled(preset("studio", **changes, **shape))
         network.add_regressor()
         if name == "wild":
@@ -75,7 +75,7 @@ def test_weights_for_frames_of_another_size(refused, weights, tiny_dataset, tmp_
         ["fit-regressor", large, "--data", tiny_dataset, "--out", tmp_path / "net.safetensors"],
         ["attack", tiny_dataset, "--network", large, "--out", tmp_path / "run", "--per-subject", "1"],
     ):
-        assert "64 pixels wide and the network's 128" in refused(*command)
+        assert "32 pixels wide and the network's 128" in refused(*command)
     assert not list(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ from turncoat.training.cards import card_text
 from turncoat.training.checkpoint import load_network, save_network
 from turncoat.training.networks import Disentangled, preset
 
-SHAPE = preset("studio", frame_size=64, crop_size=32, regressor_hidden=64)
+SHAPE = preset("studio", frame_size=32, crop_size=16, regressor_hidden=64)
 
 
 def run(capsys, *arguments):

@@ -29,7 +29,7 @@ def place(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_photos(folder, dataset)
     network = lively("person", dataset)
     save_network(folder / "nsd-like.safetensors", network, {"method": "nsd"}, statistics=network.statistics)
-    told = Disentangled(preset("studio", frame_size=64, crop_size=32, paints="crop"))
+    told = Disentangled(preset("studio", frame_size=32, crop_size=16, paints="crop"))
     told.add_regressor()
     save_network(folder / "told.safetensors", told.eval(), {"method": "ugar"}, statistics=network.statistics)
     return folder
@@ -78,7 +78,7 @@ def test_the_report_says_what_is_left_out(attacked: Path, capsys: pytest.Capture
     assert run("report", attacked) == 0
     html = (attacked / "report" / "index.html").read_text(encoding="utf-8")
     assert "What needs truth is left out" in html and "pictures in photos" in html
-    assert "64 x 64 pixels, used as they are" in html and "1 frame came to no result" in html
+    assert "32 x 32 pixels, used as they are" in html and "1 frame came to no result" in html
     body = html.split("<details>")[0]
     assert "0 sequences" not in body and "true error" not in body and "Own error" not in body
     assert "Poses are the prediction on the clean frame" in body and "ground truth →" not in body

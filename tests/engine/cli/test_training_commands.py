@@ -9,7 +9,7 @@ from turncoat.engine.cli import main
 
 pytestmark = pytest.mark.usefixtures("quick_probes")
 
-SMALL = ["--set", "network.frame_size=64", "--set", "network.crop_size=32", "--threads", "1"]
+SMALL = ["--set", "network.frame_size=32", "--set", "network.crop_size=16", "--threads", "1"]
 
 
 def run(capsys, *arguments):
@@ -65,7 +65,7 @@ def test_a_network_is_trained_fitted_and_measured(data, tmp_path, capsys):
 BAD = [
     (["train", "nds", "--data", "DATA", "--out", "OUT", *SMALL], "There is no method 'nds'; choose one of nsd"),
     (["train", "nsd", "--data", "NOWHERE", "--out", "OUT", *SMALL], "NOWHERE"),
-    (["train", "nsd", "--data", "DATA", "--out", "OUT"], "64 pixels wide and the network's 128"),
+    (["train", "nsd", "--data", "DATA", "--out", "OUT"], "32 pixels wide and the network's 128"),
     (["train", "nsd", "--data", "DATA", "--out", "DATA", *SMALL], "is not empty"),
     (["train", "nsd", "--data", "DATA", "--out", "OUT", "--preset", "huge"], "no network preset 'huge'"),
     (["train", "nsd", "--data", "DATA", "--out", "OUT", "--head", "narrow", *SMALL], "'head' is 'narrow'"),

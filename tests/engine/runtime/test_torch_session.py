@@ -100,8 +100,8 @@ def test_a_network_that_is_told_where_people_are_is_told_and_says_so_if_not(tiny
 
 def test_what_does_not_fit_is_one_sentence(bundle, asked, tiny_dataset):
     session = TorchSession(bundle)
-    with pytest.raises(DataError, match=r"predict takes frames of shape \(5, 3, 64, 64\), found \(5, 3, 64, 32\)"):
-        session.predict(asked.frames[..., :32])
+    with pytest.raises(DataError, match=r"predict takes frames of shape \(5, 3, 32, 32\), found \(5, 3, 32, 16\)"):
+        session.predict(asked.frames[..., :16])
     with pytest.raises(DataError, match=r"attack takes sign of shape \(5,\), found \(4,\)"):
         session.attack_step(asked.appearance, asked.canvas, *asked.aim[:2], torch.ones(4))
     with pytest.raises(DataError, match="at least one sample"):

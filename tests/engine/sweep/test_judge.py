@@ -26,7 +26,7 @@ SETTINGS = AttackSettings(
     threshold_mm=60,
     step_size={"paper": 1.0},
 )
-SMALL = preset("studio", frame_size=64, crop_size=32, regressor_hidden=32, paints="nothing")
+SMALL = preset("studio", frame_size=32, crop_size=16, regressor_hidden=32, paints="nothing")
 
 
 class Blind:
@@ -100,7 +100,7 @@ def test_auto_takes_the_shipped_judge_if_it_sees_frames_of_this_size(
     save_network(tmp_path / "large.safetensors", large)
     monkeypatch.setattr(networks, "shipped_weights", lambda: {"judge": tmp_path / "large.safetensors"})
     assert attacked(layered, tmp_path / "large").info["judge"] is None
-    with pytest.raises(DataError, match="64 pixels wide and the network's 128"):
+    with pytest.raises(DataError, match="32 pixels wide and the network's 128"):
         attacked(
             layered, tmp_path / "named", SETTINGS.model_copy(update={"judge": str(tmp_path / "large.safetensors")})
         )

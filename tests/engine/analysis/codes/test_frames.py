@@ -43,8 +43,8 @@ def test_crops_show_what_the_box_shows(dataset):
     half = crops(test, 32)
     assert half.shape == (3, 3, 32, 32) and half.min() >= -1 and half.max() <= 1
     frame = torch.from_numpy(np.ascontiguousarray(dataset.read(test.rows))).float() / 255
-    # the toy's box is the middle half: corners of its picture are those of the 64 x 64 frame's at a quarter
-    expected = 2 * frame[:, :, 15:17, 15:17].mean(dim=(2, 3)) - 1
+    # the toy's box is the middle half: corners of its picture are those of the 32 x 32 frame's at a quarter
+    expected = 2 * frame[:, :, 7:9, 7:9].mean(dim=(2, 3)) - 1
     np.testing.assert_allclose(half[:, :, 0, 0], expected, atol=0.05)
 
 
