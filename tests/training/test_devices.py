@@ -125,7 +125,8 @@ def test_a_probe_is_fitted_and_asked_on_its_device(gpu, weights, dataset):
 
 
 def test_a_regressor_is_fitted_on_the_device_it_is_told(weights, tmp_path):
-    data = open_dataset(write_tiny_dataset(tmp_path / "longer", size=64, instants=12))  # enough codes for their statistics
+    folder = write_tiny_dataset(tmp_path / "longer", size=64, instants=12)  # enough codes for their statistics
+    data = open_dataset(folder)
     settings = RegressorSettings(steps=3, batch=32, threads=1, hidden=16, noise=0.1)
     source, reports = weights / "person.safetensors", []
     reports.append(fit_regressor(data, source, tmp_path / "cpu.safetensors", settings, device="cpu"))

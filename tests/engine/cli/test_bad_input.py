@@ -22,7 +22,7 @@ LITTLE = ["--images", "8", "--batch", "8", *SMALL]
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Untrained networks on disk: `fits` the tiny dataset, `large` has frames of 128, `wild` has codes past float32."""
-    torch.manual_seed(0)  # not any network past float32 says so: sigmoids of minus infinity are 0
+    torch.manual_seed(2)  # not any network past float32 says so: sigmoids of minus infinity are 0
     folder = tmp_path_factory.mktemp("weights")
     statistics = AppearanceStatistics(torch.zeros(128), torch.eye(128), mean_radius=11.0, radius_p99=14.0)
     shape = {"crop_size": 16, "regressor_hidden": 16}

@@ -173,7 +173,7 @@ def test_resuming_with_other_pictures_is_refused(
     before = open_run(tmp_path / "run").table()
     assert run("attack", *given, "--resume") == 0
     assert open_run(tmp_path / "run").table().equals(before)
-    Image.new("RGB", (64, 64)).save(photos / "photo-4.png")
+    Image.new("RGB", (32, 32)).save(photos / "photo-4.png")
     assert "fingerprint" in refused(capsys, "attack", *given, "--resume")
 
 

@@ -59,5 +59,5 @@ def test_frames_of_another_size(dataset, tmp_path):
     from fixtures.oracle import write_people
 
     other = open_dataset(write_people(tmp_path / "people", people=2, instants=1))
-    with pytest.raises(DataError, match="48 pixels wide and the network's 32"):
+    with pytest.raises(DataError, match="48 pixels wide and the network's 64"):
         swap_appearance(lively("person", dataset), other)
