@@ -10,6 +10,11 @@ from turncoat.engine.report.numbers import Rate
 from turncoat.engine.report.opening import Key
 
 _ENOUGH = 400
+_HOW = {
+    "paper": "unbounded",
+    "free": "unbounded in whitened coordinates",
+    "natural": f"with codes no further out than those of 99{SPACE}% of real pictures",
+}
 
 
 def lede(tables: FamilyTables) -> str:
@@ -27,18 +32,13 @@ def headline(tables: FamilyTables) -> str:
     """The result in a sentence or two, of the first group and the networks that stand together."""
     group = tables.groups[0]
     said = []
-    for setting, how in (
-        ("paper", "Unbounded, the attack fools"),
-        ("natural", f"with codes no further out than those of 99{SPACE}% of real pictures"),
-    ):
+    for setting in tables.settings:
         rows = _together(tables, setting, group)
         if not rows:
             continue
-        of = _range([row.success.value for row in rows])
-        if setting == "paper":
-            said.append(f"{how} {_who(rows)} on {of} of frames")
-        else:
-            said.append(f"{how}, on {of}" if said else f"W{how[1:]}, the attack fools {_who(rows)} on {of} of frames")
+        how, of = _HOW.get(setting, f"with the setting {setting}"), _range([row.success.value for row in rows])
+        start = f"{how[0].upper()}{how[1:]}, the attack fools {_who(rows)}"
+        said.append(f"{how}, on {of}" if said else f"{start} on {of} of frames")
     return "; ".join(said) + "." if said else "No frame could be attacked."
 
 

@@ -15,6 +15,7 @@ from turncoat.engine.analysis.compare import compare_runs
 from turncoat.engine.analysis.tables import FamilyTables, make_tables
 from turncoat.engine.report.differences import comparison_table, success_sentences
 from turncoat.engine.report.family_page import terminal, write_tables
+from turncoat.engine.report.family_words import headline
 from turncoat.engine.report.plain import markdown, rich_table
 from turncoat.engine.runs import Run
 from turncoat.training.data import open_dataset
@@ -127,6 +128,14 @@ def test_one_network_without_controls_or_seeds_makes_a_page_too(tiny_dataset: Pa
     assert "cssl and cssl-da were not attacked" in words and "No control was run." in words
     assert "mean of these" not in words and "As published" not in words
     assert not page.unbalanced
+
+
+def test_the_headline_is_of_the_settings_that_there_are(
+    tables: FamilyTables, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    assert headline(tables).startswith("Unbounded, the attack fools nsd") and "real pictures, on" in headline(tables)
+    one = write_fake_run(tmp_path / "nsd", open_dataset(tiny_dataset), settings=("free",))
+    assert headline(make_tables([one])).startswith("Unbounded in whitened coordinates, the attack fools")
 
 
 def test_groups_of_actions_are_never_pooled(tiny_dataset: Path, tmp_path: Path) -> None:
