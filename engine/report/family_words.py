@@ -31,7 +31,7 @@ def lede(tables: FamilyTables) -> str:
 def headline(tables: FamilyTables) -> str:
     """The result in a sentence or two, of the first group and the networks that stand together."""
     group = tables.groups[0]
-    said = []
+    said: list[str] = []
     for setting in tables.settings:
         rows = _together(tables, setting, group)
         if not rows:
