@@ -124,7 +124,7 @@ def _text_of(write: Any, line: Line, at: float) -> None:
     if number.null is not None:
         beside.append(f"{number.null_name}: {number_cell(number.null, number.unit).text}")
     words = "   ".join([*beside, number.note] if number.note else beside)
-    for row, text in enumerate(wrap(words, 82)[:2]):
+    for row, text in enumerate(wrap(words, 79)[:2]):
         write(_BARS, at + _LINE / 2 + 0.155 + 0.1 * row, text, fontsize=6.5, color=QUIET)
 
 
@@ -176,7 +176,8 @@ def whole_of(unit: str, longest: float) -> float | None:
 
 
 def reach(card: LeakageCard) -> float:
-    """The longest bar, mm: of all numbers in millimetres and of their intervals."""
+    """The longest bar, mm: of all numbers in millimetres, of their intervals and of their nulls."""
     found = [one.number for one in card.lines if one.number.unit == "mm"]
-    bounds = [bound for one in found for bound in (one.found.value, one.found.high) if math.isfinite(bound)]
-    return max(bounds, default=1.0)
+    bounds = [bound for one in found for bound in (one.found.value, one.found.high)]
+    bounds += [one.null.value for one in found if one.null is not None]
+    return max((bound for bound in bounds if math.isfinite(bound)), default=1.0)

@@ -122,9 +122,12 @@ def _first(found: Sequence[Mapping[str, Any] | None]) -> Mapping[str, Any]:
 
 
 def _longest(lines: Lines) -> float:
-    """The largest number of millimetres, or bound of one, of all cards."""
+    """The largest number of millimetres, bound or null of one, of all cards."""
     known = [one for found in lines.values() for one in found if one is not None and one["unit"] == "mm"]
-    bounds = [bound for one in known for bound in (one["value"], one["high"]) if bound is not None]
+    nulls = [one["null"]["value"] for one in known if one["null"]]
+    bounds = [
+        bound for bound in [*nulls, *(one[name] for one in known for name in ("value", "high"))] if bound is not None
+    ]
     return max(bounds, default=1.0)
 
 

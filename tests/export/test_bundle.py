@@ -67,7 +67,7 @@ def test_weights_are_stored_once_and_can_be_read_by_whoever_reads_the_graphs(tin
 def test_the_network_in_a_bundle_is_the_one_that_was_exported(tiny_bundle):
     bundle = open_bundle(tiny_bundle)
     source = load_network(tiny_bundle.parent / "network.safetensors")
-    frames = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    frames = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(bundle.network.predict(frames), source.predict(frames), atol=0.01, rtol=0)
     assert bundle.weights_hash == source.weights_hash
@@ -174,7 +174,7 @@ def test_other_kinds_of_networks_are_exported_too(tiny_dataset, paints):
 
 def test_half_precision_keeps_sizes_small_and_answers_close(tiny_bundle, tiny_bundle_half):
     single, half = open_bundle(tiny_bundle), open_bundle(tiny_bundle_half)
-    assert half.info["bytes"] < 1.1 * single.info["bytes"] and half.info["bytes_over_weights"] <= 2.2
+    assert half.info["bytes"] < single.info["bytes"]
     model = onnx.load(half.path("attack-b1"), load_external_data=False)
     kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     weights = [kinds[node.input[1]] for node in model.graph.node if node.op_type == "Conv" and node.input[1] in kinds]

@@ -1,6 +1,7 @@
 """The catalogue leaves out what cannot be done, the card holds what was found, and cards stand side by side."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from turncoat.engine.analysis.leakage import LINES, leakage_card, read_leakage_c
 from turncoat.engine.analysis.number import Number, exactly
 from turncoat.engine.cli import main
 from turncoat.engine.report.analyses_page import Section
-from turncoat.engine.report.card_page import write_card
+from turncoat.engine.report.card_figure import reach
+from turncoat.engine.report.card_page import render, write_card
 from turncoat.engine.report.number_tables import all_numbers, beside_table
 from turncoat.engine.report.worst import Worst
 from turncoat.kernels.errors import ConfigError, DataError
@@ -140,6 +142,12 @@ def test_the_card_says_what_was_found_and_what_was_not(tmp_path: Path) -> None:
     found = read_leakage_card(tmp_path)
     assert found == json.loads(document.read_text()) and found["lines"][0]["null"]["value"] == 2.1
     assert found["left_out"] == [{"analysis": "dependence", "network": "mine", "why": "mine has no codes."}]
+
+
+def test_a_null_beyond_every_number_lies_on_the_track() -> None:
+    far = COLOURS._replace(null=Interval(500.0, math.nan, math.nan))
+    card = leakage_card("mine", {"wardrobe": Found(far)})
+    assert reach(card) == 500.0 and 'style="left:100.00%"' in render(card, [])
 
 
 def test_without_anything_there_is_no_card() -> None:

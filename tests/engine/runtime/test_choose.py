@@ -189,7 +189,7 @@ def test_the_real_backends_of_a_processor(copied, tmp_path, monkeypatch, tiny_da
     weights = lively("nothing", open_dataset(tiny_dataset))
     with open_session(weights, device="cpu", cache_folder=tmp_path, batch=2) as session:
         assert session.backend.startswith("torch-")
-        assert session.predict(torch.rand(2, 3, 32, 32)).shape == (2, 17, 3)
+        assert session.predict(torch.rand(2, 3, 64, 64)).shape == (2, 17, 3)
 
 
 def test_weights_without_graphs_say_what_to_run_first(tiny_dataset):

@@ -187,7 +187,7 @@ def test_arrays_of_other_libraries_come_in_through_dlpack(bundle, monkeypatch, f
 def test_what_does_not_fit_a_graph_is_said_before_anything_runs(bundle, monkeypatch, frames):
     pretended = Pretended(bundle, monkeypatch)
     with pretended.session as session:
-        with pytest.raises(DataError, match=r"predict takes frames of shape \(3, 3, 32, 32\), found \(3, 3, 16, 16\)"):
+        with pytest.raises(DataError, match=r"predict takes frames of shape \(3, 3, 64, 64\), found \(3, 3, 32, 32\)"):
             session.predict(frames[0][:, :, ::2, ::2])
         with pytest.raises(DataError, match="empty batch"):
             session.predict(frames[0][:0])
