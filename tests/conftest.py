@@ -46,15 +46,23 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An exported network for frames of `tiny_dataset` (see fixtures/lively.py). Copy it to change it."""
-    return _shared_bundle(tiny_dataset, tmp_path_factory, "fp32")
+def larger_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with frames of 64 x 64, where more than a few pixels have to be seen."""
+    from fixtures.tiny import write_tiny_dataset
+
+    return write_tiny_dataset(tmp_path_factory.mktemp("larger") / "dataset", size=64)
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle_half(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_bundle(larger_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported network for frames of `larger_dataset` (see fixtures/lively.py). Copy it to change it."""
+    return _shared_bundle(larger_dataset, tmp_path_factory, "fp32")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_half(larger_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same network in half precision. Copy it to change it."""
-    return _shared_bundle(tiny_dataset, tmp_path_factory, "fp16")
+    return _shared_bundle(larger_dataset, tmp_path_factory, "fp16")
 
 
 def _shared_bundle(dataset: Path, factory: pytest.TempPathFactory, precision: str) -> Path:

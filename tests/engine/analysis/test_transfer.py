@@ -12,7 +12,6 @@ from torch import Tensor
 
 from fixtures.foreign import write_module, write_target
 from fixtures.lively import lively
-from fixtures.tiny import write_tiny_dataset
 from fixtures.toys import GAIN_MM, LayeredDataset, ToyNetwork, ToyStatistics
 from turncoat.engine.analysis.transfer import Transfer, transfer_matrix
 from turncoat.engine.analysis.transfer.cells import Frames, average
@@ -45,8 +44,8 @@ class Named(ToyNetwork):
 
 
 @pytest.fixture(scope="module")
-def layered(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return LayeredDataset(write_tiny_dataset(tmp_path_factory.mktemp("tiny-64") / "dataset", size=64))
+def layered(larger_dataset: Path) -> Dataset:
+    return LayeredDataset(larger_dataset)
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,12 @@ class Asked(NamedTuple):
 
 
 @pytest.fixture(scope="session")
+def tiny_dataset(larger_dataset: Path) -> Path:
+    """Frames of 64 x 64, which the bundles are for."""
+    return larger_dataset
+
+
+@pytest.fixture(scope="session")
 def bundle(tiny_bundle: Path) -> Bundle:
     """The shared bundle, opened; read it, never write to it."""
     return open_bundle(tiny_bundle, check=False)

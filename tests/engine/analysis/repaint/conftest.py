@@ -3,14 +3,13 @@
 import pytest
 
 from fixtures.oracle import write_people
-from fixtures.tiny import write_tiny_dataset
 from turncoat.training.data import open_dataset
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset(tmp_path_factory):
-    """Folder of the stick-figure dataset, frames of 64 x 64."""
-    return write_tiny_dataset(tmp_path_factory.mktemp("tiny-64") / "dataset", size=64)
+def tiny_dataset(larger_dataset):
+    """Frames of 64 x 64."""
+    return larger_dataset
 
 
 @pytest.fixture(scope="session")
